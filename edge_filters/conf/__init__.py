@@ -1,0 +1,160 @@
+# SPDX-License-Identifier: Apache-2.0
+"""EVERY OPTION: the group ``[edge_filters]`` of Nova's configuration."""
+
+import collections.abc
+import dataclasses
+import math
+import typing
+
+from oslo_config import cfg
+from oslo_config import types
+
+GROUP = cfg.OptGroup(
+    name='edge_filters',
+    title='Placement of servers at the edge site closest to their users',
+)
+
+
+class _Finite(types.Float):
+    """A number; oslo.config lets NaN pass ``min`` and ``max``."""
+
+    def __call__(self, value: typing.Any) -> float:
+        number = super().__call__(value)
+        if number is None or not math.isfinite(number):
+            raise ValueError('Should be a finite number')
+        return float(number)
+
+
+OPTIONS = [
+    cfg.Opt(
+        'edge_latency_weight_multiplier',
+        type=_Finite(min=0),
+        default=1500.0,
+        help="""
+Edge latency weight multiplier ratio.
+
+How strongly ``EdgeLatencyWeigher`` pulls a server towards the site that is
+closest to its origin. One millisecond of RTT is worth this number divided by
+``rtt_horizon_ms``: 5 points with the defaults. The other weighers of Nova
+together can differ by about 4.9 points between two hosts, so that with the
+defaults one millisecond beyond ``rtt_band_ms`` outweighs all of them, while
+build failures and moves between cells (1,000,000 points each) still win.
+
+A negative number would prefer the farthest site and is refused.
+
+Possible values:
+
+* 0: the weigher has no influence.
+* A positive number: the multiplier of the weigher.
+
+Related options:
+
+* ``[edge_filters] rtt_horizon_ms``
+* ``[filter_scheduler] weight_classes``
+""",
+    ),
+    cfg.Opt(
+        'rtt_horizon_ms',
+        type=_Finite(min=10, max=60000),
+        default=300.0,
+        help="""
+RTT in milliseconds beyond which all sites are equally far.
+
+The score of a host falls linearly from 1 at 0 ms to 0 at this RTT. Known
+RTTs at or beyond it all score as one millisecond below it, so that a host
+without a figure, which scores 0, never ranks above a measured one. A larger
+horizon tells far sites apart, and makes each millisecond worth less.
+
+Possible values:
+
+* A number from 10 to 60000.
+
+Related options:
+
+* ``[edge_filters] edge_latency_weight_multiplier``
+* ``[edge_filters] rtt_band_ms``: has to be smaller
+""",
+    ),
+    cfg.Opt(
+        'rtt_band_ms',
+        type=_Finite(min=0, max=60000),
+        default=2.0,
+        help="""
+RTT in milliseconds within which sites count as equally near.
+
+Hosts whose RTT exceeds that of the nearest candidate by no more than this tie
+with it, so that the other weighers (CPU, RAM, ...) decide among them. Without
+a band, noise in the measurements would decide.
+
+Possible values:
+
+* 0: the smallest difference in RTT decides.
+* A positive number, smaller than ``rtt_horizon_ms``.
+
+Related options:
+
+* ``[edge_filters] rtt_horizon_ms``
+""",
+    ),
+    cfg.IntOpt(
+        'max_age',
+        min=1,
+        default=2400,
+        help="""
+Age in seconds from which a measured figure is stale.
+
+The age of a figure is told by its ``at=``; a figure that was written by hand
+without one does not age. For a request with a budget a stale figure is
+unmeasured. Without a budget the last figure still orders the sites. A figure
+whose ``at=`` lies more than a minute in the future is stale as well, because
+nobody can tell its age.
+
+Possible values:
+
+* A positive number of seconds: two to three times the longest interval at
+  which figures are published.
+""",
+    ),
+]
+
+
+def register_opts(conf: cfg.ConfigOpts) -> None:
+    """Make ``conf.edge_filters`` known to ``conf``."""
+    conf.register_group(GROUP)
+    conf.register_opts(OPTIONS, group=GROUP)
+
+
+def list_opts() -> collections.abc.Iterable[
+    tuple[cfg.OptGroup, list[cfg.Opt]]
+]:
+    """Return the options, as oslo-config-generator asks for them."""
+    return [(GROUP, OPTIONS)]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Settings:
+    """The values of the options, for code that knows no configuration."""
+
+    edge_latency_weight_multiplier: float
+    rtt_horizon_ms: float
+    rtt_band_ms: float
+    max_age_s: float
+
+
+def read(conf: cfg.ConfigOpts) -> Settings:
+    """Return the values of all options.
+
+    :raises ValueError: if one of them cannot be; the message names it
+    """
+    group = conf.edge_filters
+    if group.rtt_band_ms >= group.rtt_horizon_ms:
+        raise ValueError(
+            f'[edge_filters] rtt_band_ms = {group.rtt_band_ms:g} has to be '
+            f'smaller than rtt_horizon_ms = {group.rtt_horizon_ms:g}'
+        )
+    return Settings(
+        edge_latency_weight_multiplier=group.edge_latency_weight_multiplier,
+        rtt_horizon_ms=group.rtt_horizon_ms,
+        rtt_band_ms=group.rtt_band_ms,
+        max_age_s=group.max_age,
+    )

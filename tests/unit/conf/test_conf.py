@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: Apache-2.0
+
+import fixtures
+from oslo_config import cfg
+
+from edge_filters import conf
+from tests.unit import base
+
+
+class OptionsTest(base.TestCase):
+    def _read(self, **options):
+        directory = self.useFixture(fixtures.TempDir())
+        path = directory.join('nova.conf')
+        with open(path, 'w') as file:
+            file.write('[edge_filters]\n')
+            for name, value in options.items():
+                file.write(f'{name} = {value}\n')
+        config = cfg.ConfigOpts()
+        conf.register_opts(config)
+        config(['--config-file', path], project='nova')
+        return conf.read(config)
+
+    def test_defaults(self):
+        """The defaults are those of the design."""
+        self.assertEqual(
+            conf.Settings(
+                edge_latency_weight_multiplier=1500.0,
+                rtt_horizon_ms=300.0,
+                rtt_band_ms=2.0,
+                max_age_s=2400,
+            ),
+            self._read(),
+        )
+
+    def test_impossible_values(self):
+        """A value that cannot be is refused, and the option is named."""
+        for name, value in (
+            ('edge_latency_weight_multiplier', '-1'),
+            ('edge_latency_weight_multiplier', 'nan'),
+            ('edge_latency_weight_multiplier', 'inf'),
+            ('edge_latency_weight_multiplier', ''),
+            ('rtt_horizon_ms', '0'),
+            ('rtt_horizon_ms', 'nan'),
+            ('rtt_horizon_ms', 'far'),
+            ('rtt_band_ms', '-0.1'),
+            ('rtt_band_ms', 'nan'),
+            ('max_age', '0'),
+            ('max_age', 'old'),
+        ):
+            error = self.assertRaises(ValueError, self._read, **{name: value})
+            self.assertIn(name, str(error))
+
+    def test_band_within_horizon(self):
+        """A band as wide as the horizon would make all sites equal."""
+        error = self.assertRaises(
+            ValueError, self._read, rtt_band_ms='20', rtt_horizon_ms='20'
+        )
+        self.assertIn('rtt_band_ms', str(error))
+        self.assertIn('rtt_horizon_ms', str(error))
+
+    def test_every_option_is_listed(self):
+        """The generator of the sample file sees every option, with help."""
+        ((group, options),) = conf.list_opts()
+        self.assertEqual('edge_filters', group.name)
+        for option in options:
+            self.assertIn('Possible values:', option.help)

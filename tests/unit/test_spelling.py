@@ -1,0 +1,99 @@
+# SPDX-License-Identifier: Apache-2.0
+
+import math
+import re
+
+import hypothesis
+from hypothesis import strategies as st
+
+from edge_filters import spelling
+from tests.unit import base
+
+NUMBERS = st.floats(min_value=0, allow_nan=False, allow_infinity=False)
+
+
+class NameTest(base.TestCase):
+    def test_folded(self):
+        """A name has one spelling: lower case, without space around it."""
+        self.assertEqual('par-01_a:b.c', spelling.parse_name(' Par-01_A:b.C '))
+
+    def test_refused(self):
+        """A name is 1 to 64 ASCII letters, digits and -_:. and no other."""
+        for text in (
+            '',
+            ' ',
+            'a' * 65,
+            'par 01',
+            'par/01',
+            'paris\n01',
+            'pariſ',  # a long s: folds to paris by casefold
+            '\u212ayoto',  # the Kelvin sign: folds to kyoto by lower
+            'раris',  # Cyrillic er and a
+            'paris,lyon',
+        ):
+            self.assertRaises(ValueError, spelling.parse_name, text)
+
+
+class NumberTest(base.TestCase):
+    def test_read(self):
+        """A number is written in decimal, with or without an exponent."""
+        for text, number in (
+            ('0', 0),
+            ('12', 12),
+            ('12.5', 12.5),
+            ('12.', 12),
+            ('.5', 0.5),
+            (' 12.5 ', 12.5),
+            ('1e2', 100),
+            ('5E-1', 0.5),
+        ):
+            self.assertEqual(number, spelling.parse_number(text))
+
+    def test_refused(self):
+        """What Python reads as a number, and people do not, is no number."""
+        for text in (
+            '',
+            'nan',
+            'inf',
+            '-1',
+            '-0',
+            '+1',
+            '1_000',
+            '12,4',
+            '0x10',
+            '10^400',
+            '1e400',
+            '9' * 400,
+            '\u0661\u0662',  # Arabic-Indic 12
+            '\uff11',  # a full-width 1
+            '1 2',
+            '12ms',
+        ):
+            self.assertRaises(ValueError, spelling.parse_number, text)
+
+    def test_maximum(self):
+        """A number may be its maximum and no more."""
+        self.assertEqual(100, spelling.parse_number('100', 100))
+        self.assertRaises(ValueError, spelling.parse_number, '100.1', 100)
+
+    @hypothesis.given(NUMBERS)
+    def test_reads_what_python_writes(self, number):
+        """Any finite number that Python writes is read back."""
+        self.assertEqual(number, spelling.parse_number(repr(number)))
+
+    @hypothesis.given(st.text(max_size=20))
+    def test_never_anything_else(self, text):
+        """Whatever the text, the outcome is ValueError or a finite number."""
+        try:
+            number = spelling.parse_number(text)
+        except ValueError:
+            return
+        self.assertTrue(math.isfinite(number) and number >= 0)
+        self.assertTrue(re.fullmatch(spelling.NUMBER_PATTERN, text.strip()))
+
+
+class ShownTest(base.TestCase):
+    def test_one_short_line(self):
+        """What stands in the log is quoted, of one line, and short."""
+        self.assertEqual("'a\\nb\\xe9'", spelling.shown('a\nbé'))
+        self.assertEqual(80, len(spelling.shown('x' * 10000)))

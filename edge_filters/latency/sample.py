@@ -1,0 +1,58 @@
+# SPDX-License-Identifier: Apache-2.0
+"""WHAT WAS MEASURED? One figure between an origin and a site or host."""
+
+import dataclasses
+
+# How far ahead of ours the clock of whoever measured may be, in seconds.
+CLOCK_TOLERANCE_S = 60.0
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Sample:
+    """One figure between an origin and a site or host.
+
+    :param rtt_ms: round-trip time in milliseconds; None: unreachable, as no
+        probe was answered
+    :param jitter_ms: variation of the RTT in milliseconds; None: not measured
+    :param loss_pct: share of probes lost, 0 to 100; None: not measured
+    :param count: how many probes; None: not told
+    :param at: when, in seconds since the epoch; None: does not age
+    :param source: by what it was measured, in a word
+    """
+
+    rtt_ms: float | None
+    jitter_ms: float | None = None
+    loss_pct: float | None = None
+    count: int | None = None
+    at: float | None = None
+    source: str | None = None
+
+    @property
+    def is_unreachable(self) -> bool:
+        """Whether no probe was answered."""
+        return self.rtt_ms is None
+
+    def age_s(self, now: float) -> float | None:
+        """Return the age in seconds at the time ``now``; None: ageless."""
+        return None if self.at is None else now - self.at
+
+    def is_stale(self, now: float, max_age_s: float) -> bool:
+        """Return whether the figure is too old to be relied on.
+
+        A figure from the future is stale: nobody can tell how old it is.
+        """
+        age_s = self.age_s(now)
+        return age_s is not None and not (
+            -CLOCK_TOLERANCE_S <= age_s <= max_age_s
+        )
+
+
+def worst(*figures: Sample) -> Sample:
+    """Return the figure a careful operator counts on.
+
+    The larger RTT counts, and unreachable is worse than any RTT.
+    """
+    return max(
+        figures,
+        key=lambda figure: (figure.is_unreachable, figure.rtt_ms or 0.0),
+    )

@@ -1,0 +1,172 @@
+# SPDX-License-Identifier: Apache-2.0
+"""WHAT OF NOVA IS NOT PROMISED? The way to the aggregates it holds.
+
+Nova's HostManager holds every aggregate and is told every change, but
+promises an out-of-tree class no way to them. This module is the only one that
+reaches for them: it follows the three methods through which the HostManager
+learns of aggregates. Where one of them is gone, the aggregates are read from
+the database once a minute, in the background.
+
+A process has one HostManager, and so one current snapshot. Whoever reads it
+takes no lock; whoever changes it puts a new one in its place.
+"""
+
+import collections.abc
+import functools
+import os
+import threading
+import time
+import typing
+
+from nova import context as nova_context
+from nova import objects
+from nova.scheduler import host_manager
+from oslo_log import log as logging
+
+from edge_filters.latency import metadata
+from edge_filters.latency import snapshot as latency_snapshot
+from edge_filters.scheduler import ratelimit
+
+LOG = logging.getLogger(__name__)
+
+POLL_INTERVAL_S = 60
+
+_METHODS = ('_init_aggregates', 'update_aggregates', 'delete_aggregate')
+
+
+class AggregateWatch:
+    """Keeps a snapshot of all sites up to date with Nova's aggregates."""
+
+    def __init__(self) -> None:
+        self._snapshot = latency_snapshot.Snapshot()
+        # Nova replaces the object of a changed aggregate and never alters it.
+        self._aggregates: dict[int, typing.Any] = {}
+        self._changing = threading.Lock()
+        self._warnings = ratelimit.RateLimit()
+        self._polls = False
+        self._poller_pid: int | None = None
+
+    def follow(self, manager_class: type) -> None:
+        """Learn of aggregates whenever a host manager does."""
+        missing = [
+            name for name in _METHODS if not hasattr(manager_class, name)
+        ]
+        if missing:
+            LOG.warning(
+                'This Nova has no %(missing)s: sites are read from the '
+                'database every %(interval)d seconds instead. Use a release '
+                'of edge-filters that knows this release of Nova.',
+                {
+                    'missing': ', '.join(missing),
+                    'interval': POLL_INTERVAL_S,
+                },
+            )
+            self._polls = True
+            self._read_database()
+            return
+        for name in _METHODS:
+            self._follow_method(manager_class, name)
+
+    def _follow_method(self, manager_class: type, name: str) -> None:
+        method = getattr(manager_class, name)
+        if getattr(method, 'followed_by', None) is self:
+            return
+
+        @functools.wraps(method)
+        def followed(
+            manager: typing.Any, *args: typing.Any, **kwargs: typing.Any
+        ) -> typing.Any:
+            result = method(manager, *args, **kwargs)
+            try:
+                self.update(lambda: manager.aggs_by_id)
+            except Exception:
+                LOG.exception('The sites stay as they were')
+            return result
+
+        followed.followed_by = self  # type: ignore[attr-defined]
+        setattr(manager_class, name, followed)
+
+    def snapshot(self) -> latency_snapshot.Snapshot:
+        """Return all sites as they are now."""
+        if self._polls and self._poller_pid != os.getpid():
+            # Not in follow(): threads do not survive the fork of the workers.
+            self._poller_pid = os.getpid()
+            threading.Thread(
+                target=self._poll, name='edge-filters-poll', daemon=True
+            ).start()
+        return self._snapshot
+
+    def update(
+        self,
+        read: collections.abc.Callable[
+            [], collections.abc.Mapping[int, typing.Any]
+        ],
+    ) -> None:
+        """Take over what has changed, and nothing else.
+
+        :param read: returns all aggregates by ID. Called under the lock, so
+            that the last update to finish has read last.
+        """
+        with self._changing:
+            aggregates = dict(read())
+            changes: dict[int, metadata.SiteRecord | None] = dict.fromkeys(
+                self._aggregates.keys() - aggregates.keys()
+            )
+            for aggregate_id, aggregate in aggregates.items():
+                old = self._aggregates.get(aggregate_id)
+                if not _is_same(aggregate, old):
+                    changes[aggregate_id] = self._parse(aggregate)
+            self._snapshot = self._snapshot.replace(changes)
+            self._aggregates = aggregates
+
+    def _parse(self, aggregate: typing.Any) -> metadata.SiteRecord | None:
+        record, problems = metadata.parse_site(
+            aggregate.metadata or {}, aggregate.hosts or ()
+        )
+        for problem in problems:
+            if self._warnings.is_due((problem.site, problem.key)):
+                LOG.warning(
+                    'Aggregate %(aggregate)s, %(problem)s.',
+                    {'aggregate': aggregate.id, 'problem': problem},
+                )
+        return record
+
+    def _poll(self) -> None:
+        while True:
+            time.sleep(POLL_INTERVAL_S)
+            self._read_database()
+
+    def _read_database(self) -> None:
+        try:
+            self.update(_all_aggregates)
+        except Exception:
+            LOG.exception('The sites stay as they were')
+
+
+def _is_same(new: typing.Any, old: typing.Any) -> bool:
+    return new is old or (
+        old is not None
+        and new.metadata == old.metadata
+        and new.hosts == old.hosts
+    )
+
+
+def _all_aggregates() -> dict[int, typing.Any]:
+    context = nova_context.get_admin_context()
+    return {
+        aggregate.id: aggregate
+        for aggregate in objects.AggregateList.get_all(context)
+    }
+
+
+_WATCH = AggregateWatch()
+
+
+def follow_aggregates() -> None:
+    """Keep :func:`snapshot` up to date from now on; needed only once."""
+    _WATCH.follow(host_manager.HostManager)
+
+
+def snapshot() -> latency_snapshot.Snapshot:
+    """Return all sites as they are now."""
+    return _WATCH.snapshot()

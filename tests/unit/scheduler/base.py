@@ -1,0 +1,63 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Nova's own objects, and sites for them, without a database."""
+
+import fixtures
+from nova import objects
+import nova.conf
+from nova.scheduler import host_manager
+
+from edge_filters.scheduler import decision
+from edge_filters.scheduler import nova_compat
+from edge_filters.scheduler import ratelimit
+from tests.unit import base
+
+nova.conf.CONF([], project='nova', default_config_files=[])
+objects.register_all()
+
+UUID = '5b7bd7d4-91a5-4dea-a7c4-7e06a1bd2e5b'
+
+
+def aggregate(aggregate_id, metadata, hosts):
+    return objects.Aggregate(id=aggregate_id, metadata=metadata, hosts=hosts)
+
+
+def request_spec(hints=None, extra_specs=None, **fields):
+    return objects.RequestSpec(
+        instance_uuid=UUID,
+        scheduler_hints=hints,
+        flavor=objects.Flavor(extra_specs=extra_specs or {}),
+        **fields,
+    )
+
+
+def move_spec(hints=None, extra_specs=None):
+    """The spec of a move: no boot names a cell."""
+    destination = objects.Destination(cell=objects.CellMapping(id=1))
+    return request_spec(hints, extra_specs, requested_destination=destination)
+
+
+def host_states(*names):
+    return [host_manager.HostState(name, name, UUID) for name in names]
+
+
+class TestCase(base.TestCase):
+    def setUp(self):
+        super().setUp()
+        self.watch = nova_compat.AggregateWatch()
+        self.useFixture(
+            fixtures.MonkeyPatch(
+                'edge_filters.scheduler.nova_compat._WATCH', self.watch
+            )
+        )
+        self.patch(decision, '_WARNINGS', ratelimit.RateLimit())
+        # Undone after each test: it would go on to follow Nova's class.
+        self.patch(nova_compat, 'follow_aggregates', lambda: None)
+        self.log = self.useFixture(fixtures.FakeLogger('edge_filters'))
+
+    def set_sites(self, *aggregates):
+        """Make aggregates of (metadata, hosts) the only ones there are."""
+        known = {
+            number: aggregate(number, *written)
+            for number, written in enumerate(aggregates)
+        }
+        self.watch.update(lambda: known)

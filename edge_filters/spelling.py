@@ -6,11 +6,17 @@ raises ValueError with the end of a sentence that begins with the text:
 "'12,4' " + "is not a number".
 """
 
+import collections.abc
 import math
 import re
 
 NAME_PATTERN = r'[a-zA-Z0-9_:.\-]{1,64}'
-NUMBER_PATTERN = r'(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?'
+# Short enough to be finite, long enough for every figure Python writes.
+NUMBER_PATTERN = (
+    r'(?:[0-9]{1,20}(?:\.[0-9]{0,20})?|\.[0-9]{1,20})(?:[eE][+-]?[0-9]{1,2})?'
+)
+_DEGREES_PATTERN = rf'[+-]?{NUMBER_PATTERN}'
+POSITION_PATTERN = rf'{_DEGREES_PATTERN}\s*,\s*{_DEGREES_PATTERN}'
 
 _NAME = re.compile(NAME_PATTERN)
 _NUMBER = re.compile(NUMBER_PATTERN)
@@ -37,14 +43,42 @@ def parse_number(text: str, maximum: float = math.inf) -> float:
     if not _NUMBER.fullmatch(text):
         raise ValueError('is not a number of 0 or more, such as 12.5')
     number = float(text)
-    if math.isinf(number):
-        raise ValueError('is too large a number')
     if number > maximum:
         raise ValueError(f'is more than {maximum:g}')
     return number
 
 
-def shown(text: object) -> str:
+def parse_degrees(text: str, maximum: float) -> float:
+    """Return a number of degrees between ``-maximum`` and ``maximum``."""
+    text = text.strip()
+    try:
+        degrees = parse_number(text[text.startswith(('-', '+')) :], maximum)
+    except ValueError:
+        raise ValueError(
+            f'is not a number of degrees from -{maximum:g} to {maximum:g}'
+        ) from None
+    return -degrees if text.startswith('-') else degrees
+
+
+def parse_position(text: str) -> tuple[float, float]:
+    """Return latitude and longitude in degrees."""
+    latitude, comma, longitude = text.partition(',')
+    if not comma:
+        raise ValueError('is not a latitude and a longitude')
+    return parse_degrees(latitude, 90), parse_degrees(longitude, 180)
+
+
+def parse_choice(text: str, choices: collections.abc.Sequence[str]) -> str:
+    """Return one of the choices, whatever the case of the text."""
+    choice = text.strip().lower()
+    if choice not in choices:
+        raise ValueError('is none of ' + ', '.join(choices))
+    return choice
+
+
+def shown(value: object) -> str:
     """Return what somebody wrote as it may stand in a log: quoted, short."""
-    quoted = ascii(text)
+    if not isinstance(value, str):
+        return f'(a {type(value).__name__})'
+    quoted = ascii(value[:80])
     return quoted if len(quoted) <= 80 else quoted[:77] + '...'

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""HOW IS IT WRITTEN? The metadata of a host aggregate that is a site.
+"""WHAT DOES A SITE SAY? The metadata of a host aggregate that is a site.
 
 The one place that knows the keys and the form of their values; whoever reads
 or writes a site's metadata does it through this module.
@@ -7,17 +7,30 @@ or writes a site's metadata does it through this module.
 
 import collections.abc
 import dataclasses
-import datetime
-import re
+import enum
+import ipaddress
+import typing
 
 from edge_filters import spelling
+from edge_filters.latency import estimate
 from edge_filters.latency import sample
+from edge_filters.latency import sample_format
 
-# Every key of ours; no other key of an aggregate is read.
+# Every key of ours but one; no other key of an aggregate is read.
 PREFIX = 'edge:'
 
 # The name of the site. An aggregate with this key is a site.
 SITE = 'edge:site'
+
+# A free word that says what sort of site it is: far-edge, near-edge, core.
+TIER = 'edge:tier'
+
+# Whether the site takes servers; see Status.
+STATUS = 'edge:status'
+
+# Where the site is, in WGS 84 degrees; of use only together.
+LATITUDE = 'edge:latitude'
+LONGITUDE = 'edge:longitude'
 
 # edge:rtt:ORIGIN. RTT between the users of an origin and the site.
 RTT = 'edge:rtt:'
@@ -26,12 +39,33 @@ RTT = 'edge:rtt:'
 # the figure of the site.
 HOST_RTT = 'edge:host_rtt:'
 
+# RTT from known origins that are not listed: a figure or, as in ">100", what
+# they are farther than.
+RTT_DEFAULT = 'edge:rtt_default'
+
+# edge:site_rtt:SITE. RTT to another site, either way.
+SITE_RTT = 'edge:site_rtt:'
+
+# Where the users attached to the site are: CIDRs, separated by commas. They
+# form an origin that is named after the site.
+PREFIXES = 'edge:prefixes'
+
 # How many keys a site may have before Nova becomes slow: it loads an
 # aggregate as hosts x keys rows.
 KEYS_PER_SITE = 64
 
-_FIELD = re.compile(r'([a-z_]+)=(\S+)')
-_WORD = re.compile(r'[a-zA-Z0-9_.\-]{1,32}')
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+
+class Status(enum.IntEnum):
+    """Whether a site takes servers; the larger is the stricter."""
+
+    # It takes servers.
+    ACTIVE = 0
+    # No boots and no moves in from elsewhere; moves within the site.
+    DRAINING = 1
+    # Nothing at all.
+    INACTIVE = 2
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -57,6 +91,12 @@ class SiteRecord:
     :param hosts: its hosts, in lower case
     :param samples: figures by origin
     :param host_samples: figures by host (in lower case), then origin
+    :param site_samples: figures to other sites, by name
+    :param default: figure or bound for known origins that are not listed
+    :param tier: what sort of site it is; None: not told
+    :param status: whether it takes servers
+    :param position: where it is; None: not told
+    :param prefixes: where the users attached to it are
     """
 
     site: str
@@ -65,6 +105,12 @@ class SiteRecord:
     host_samples: collections.abc.Mapping[
         str, collections.abc.Mapping[str, sample.Sample]
     ]
+    site_samples: collections.abc.Mapping[str, sample.Sample]
+    default: sample.Sample | None = None
+    tier: str | None = None
+    status: Status = Status.ACTIVE
+    position: estimate.Position | None = None
+    prefixes: tuple[Network, ...] = ()
 
 
 def parse_site(
@@ -84,182 +130,123 @@ def parse_site(
     names = [(key, value) for folded, key, value in keys if folded == SITE]
     if not names:
         return None, []
-    key, value = names[0]
+    # Of keys that differ in case, the one in lower case counts.
+    key, value = names[-1]
     try:
         site = spelling.parse_name(value)
     except ValueError as error:
         return None, [
             Problem('unnamed', key, value, f'{error}; the site is ignored')
         ]
-
-    problems: list[Problem] = []
-    by_origin: dict[str, sample.Sample] = {}
-    by_host: dict[str, dict[str, sample.Sample]] = {}
+    problems = [
+        Problem(site, *other, f'is skipped: {key} is there too')
+        for other in names[:-1]
+    ]
+    fields: dict[str, typing.Any] = {
+        'samples': {},
+        'host_samples': {},
+        'site_samples': {},
+    }
+    degrees: dict[str, float] = {}
     for folded, key, value in keys:
         try:
-            if folded == SITE:
-                continue
-            elif folded.startswith(RTT):
-                origin = _parse_origin(folded.removeprefix(RTT))
-                _keep(by_origin, origin, parse_sample(value))
-            elif folded.startswith(HOST_RTT):
-                host, _, name = folded.removeprefix(HOST_RTT).partition(':')
-                origin = _parse_origin(name)
-                figure = parse_sample(value)
-                _keep(by_host.setdefault(host.strip(), {}), origin, figure)
-            else:
-                raise ValueError('is skipped: no such key is known')
+            if folded in (LATITUDE, LONGITUDE):
+                degrees[folded] = _parse_degrees(folded, value)
+            elif folded == PREFIXES:
+                fields['prefixes'], skipped = _parse_prefixes(value)
+                problems += [Problem(site, key, *why) for why in skipped]
+            elif folded != SITE:
+                _read(fields, folded, value)
         except ValueError as error:
             problems.append(Problem(site, key, value, str(error)))
-    if len(keys) > KEYS_PER_SITE:
-        problems.append(
-            Problem(
-                site,
-                PREFIX + '*',
-                str(len(keys)),
-                f'are more than {KEYS_PER_SITE} keys, which makes Nova load '
-                'aggregates slowly; publish only the nearest sites of an '
-                'origin',
-            )
+    if len(degrees) == 2:
+        fields['position'] = estimate.Position(
+            degrees[LATITUDE], degrees[LONGITUDE]
         )
+    elif degrees:
+        (key, number), *_ = degrees.items()
+        why = 'is of use only with both latitude and longitude'
+        problems.append(Problem(site, key, f'{number:g}', why))
+    if len(keys) > KEYS_PER_SITE:
+        why = (
+            f'are more than {KEYS_PER_SITE} keys, which makes Nova load '
+            'aggregates slowly; publish only the nearest sites of an origin'
+        )
+        problems.append(Problem(site, PREFIX + '*', str(len(keys)), why))
     folded_hosts = frozenset(host.lower() for host in hosts)
-    return SiteRecord(site, folded_hosts, by_origin, by_host), problems
+    # Of hosts that are not here nobody here may speak.
+    for host in fields['host_samples'].keys() - folded_hosts:
+        del fields['host_samples'][host]
+    return SiteRecord(site, folded_hosts, **fields), problems
 
 
-def _keep(
-    figures: dict[str, sample.Sample], origin: str, figure: sample.Sample
-) -> None:
-    """Add a figure; of two keys that differ in case the worse one counts."""
-    if origin in figures:
-        figure = sample.worst(figures[origin], figure)
-    figures[origin] = figure
+def _read(fields: dict[str, typing.Any], key: str, value: str) -> None:
+    """Read one key, in lower case, into the fields of the record."""
+    if key == TIER:
+        fields['tier'] = _named('the tier', value)
+    elif key == STATUS:
+        fields['status'] = _parse_status(value)
+    elif key == RTT_DEFAULT:
+        fields['default'] = sample_format.parse_sample(value, True)
+    elif key.startswith(RTT):
+        origin = _named('the origin', key.removeprefix(RTT))
+        _keep(fields['samples'], origin, value)
+    elif key.startswith(SITE_RTT):
+        other = _named('the site', key.removeprefix(SITE_RTT))
+        _keep(fields['site_samples'], other, value)
+    elif key.startswith(HOST_RTT):
+        host, _, name = key.removeprefix(HOST_RTT).partition(':')
+        origin = _named('the origin', name)
+        if not host.strip():
+            raise ValueError('is skipped: it names no host')
+        by_origin = fields['host_samples'].get(host.strip(), {})
+        _keep(by_origin, origin, value)
+        fields['host_samples'][host.strip()] = by_origin
+    else:
+        raise ValueError('is skipped: no such key is known')
 
 
-def _parse_origin(name: str) -> str:
+def _named(what: str, name: str) -> str:
     try:
         return spelling.parse_name(name)
     except ValueError as error:
         raise ValueError(
-            f'is skipped: the origin {spelling.shown(name)} {error}'
+            f'is skipped: {what} {spelling.shown(name)} {error}'
         ) from None
 
 
-def parse_sample(text: str) -> sample.Sample:
-    """Read one figure.
-
-    Written by hand it is an RTT in milliseconds, ``12.4``; the agent adds to
-    it: ``12.4 jitter=0.8 loss=0 n=20 at=2026-11-23T10:00:00Z by=icmp``. Where
-    every probe was lost the RTT is ``-``: ``- loss=100 n=20``. Fields that
-    are not known are passed over, so that a newer agent may add one.
-
-    :raises ValueError: if it cannot be read; the message says why and what
-        to write instead
-    """
-    words = text.split()
-    if not words:
-        raise ValueError('is empty; write for instance 12.4')
-    fields: dict[str, str] = {}
-    for word in words[1:]:
-        match = _FIELD.fullmatch(word)
-        if not match:
-            raise ValueError(
-                f'is skipped: {spelling.shown(word)} is not of the form '
-                'name=value; write for instance 12.4 jitter=0.8'
-            )
-        name, value = match.groups()
-        if name in fields:
-            raise ValueError(f'is skipped: {name} is given twice')
-        fields[name] = value
-    loss_pct = _parse_field(fields, 'loss', maximum=100)
-    rtt_ms = None
-    if words[0] != '-':
-        rtt_ms = _parse_figure('the RTT', words[0])
-    elif loss_pct != 100:
-        raise ValueError('is skipped: without an RTT it has to say loss=100')
-    return sample.Sample(
-        # No RTT makes up for a loss of everything.
-        rtt_ms=None if loss_pct == 100 else rtt_ms,
-        jitter_ms=_parse_field(fields, 'jitter'),
-        loss_pct=loss_pct,
-        count=_parse_count(fields),
-        at=_parse_time(fields),
-        source=_parse_source(fields),
-    )
+def _keep(figures: dict[str, sample.Sample], name: str, value: str) -> None:
+    """Add a figure; of two keys that differ in case the worse one counts."""
+    figure = sample_format.parse_sample(value)
+    figures[name] = sample.worst(figure, figures.get(name, figure))
 
 
-def _parse_figure(
-    what: str, text: str, maximum: float = float('inf')
-) -> float:
+def _parse_status(value: str) -> Status:
     try:
-        return spelling.parse_number(text, maximum)
+        return Status[value.strip().upper()]
+    except KeyError:
+        raise ValueError(
+            'is skipped: it is none of active, draining and inactive'
+        ) from None
+
+
+def _parse_degrees(key: str, value: str) -> float:
+    try:
+        return spelling.parse_degrees(value, 90 if key == LATITUDE else 180)
     except ValueError as error:
-        raise ValueError(
-            f'is skipped: {what} {spelling.shown(text)} {error}'
-        ) from None
+        raise ValueError(f'is skipped: it {error}') from None
 
 
-def _parse_field(
-    fields: dict[str, str], name: str, maximum: float = float('inf')
-) -> float | None:
-    if name not in fields:
-        return None
-    return _parse_figure(name, fields[name], maximum)
-
-
-def _parse_count(fields: dict[str, str]) -> int | None:
-    count = _parse_field(fields, 'n', maximum=1e9)
-    if count is None:
-        return None
-    if count != int(count):
-        raise ValueError(f'is skipped: n={fields["n"]} is not a whole number')
-    return int(count)
-
-
-def _parse_time(fields: dict[str, str]) -> float | None:
-    if 'at' not in fields:
-        return None
-    text = fields['at']
-    try:
-        time = datetime.datetime.fromisoformat(text)
-        if time.tzinfo is None:
-            raise ValueError(text)
-        return time.timestamp()
-    except (ValueError, OverflowError):
-        raise ValueError(
-            f'is skipped: at={spelling.shown(text)} is not a time in UTC '
-            'such as 2026-11-23T10:00:00Z'
-        ) from None
-
-
-def _parse_source(fields: dict[str, str]) -> str | None:
-    source = fields.get('by')
-    if source is not None and not _WORD.fullmatch(source):
-        raise ValueError(
-            f'is skipped: by={spelling.shown(source)} is not a word of up to '
-            '32 letters'
-        )
-    return source
-
-
-def format_sample(figure: sample.Sample) -> str:
-    """Write one figure as :func:`parse_sample` reads it.
-
-    Numbers are written exactly as they are, the time in whole seconds.
-    """
-    words = ['-' if figure.rtt_ms is None else _format(figure.rtt_ms)]
-    if figure.jitter_ms is not None:
-        words.append(f'jitter={_format(figure.jitter_ms)}')
-    if figure.loss_pct is not None:
-        words.append(f'loss={_format(figure.loss_pct)}')
-    if figure.count is not None:
-        words.append(f'n={figure.count}')
-    if figure.at is not None:
-        time = datetime.datetime.fromtimestamp(figure.at, datetime.UTC)
-        words.append(f'at={time:%Y-%m-%dT%H:%M:%SZ}')
-    if figure.source is not None:
-        words.append(f'by={figure.source}')
-    return ' '.join(words)
-
-
-def _format(number: float) -> str:
-    return repr(float(number)).removesuffix('.0')
+def _parse_prefixes(
+    value: str,
+) -> tuple[tuple[Network, ...], list[tuple[str, str]]]:
+    """Return the prefixes, and those that had to be skipped with why."""
+    prefixes: list[Network] = []
+    skipped = []
+    for text in value.split(','):
+        try:
+            prefixes.append(ipaddress.ip_network(text.strip()))
+        except ValueError:
+            why = 'is skipped: it is not a prefix such as 192.0.2.0/24'
+            skipped.append((text, why))
+    return tuple(prefixes), skipped

@@ -1,10 +1,22 @@
 # SPDX-License-Identifier: Apache-2.0
-"""WHAT WAS MEASURED? One figure between an origin and a site or host."""
+"""WHAT IS KNOWN? One figure between an origin and a site or host."""
 
 import dataclasses
+import enum
 
 # How far ahead of ours the clock of whoever measured may be, in seconds.
 CLOCK_TOLERANCE_S = 60.0
+
+
+class Kind(enum.Enum):
+    """What the RTT of a figure is."""
+
+    # Measured, or written by an operator.
+    FIGURE = 'figure'
+    # The true one is larger; how much nobody knows.
+    BOUND = 'bound'
+    # Worked out from something else, such as a distance.
+    ESTIMATE = 'estimate'
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -18,6 +30,7 @@ class Sample:
     :param count: how many probes; None: not told
     :param at: when, in seconds since the epoch; None: does not age
     :param source: by what it was measured, in a word
+    :param kind: what the RTT is
     """
 
     rtt_ms: float | None
@@ -26,6 +39,7 @@ class Sample:
     count: int | None = None
     at: float | None = None
     source: str | None = None
+    kind: Kind = Kind.FIGURE
 
     @property
     def is_unreachable(self) -> bool:

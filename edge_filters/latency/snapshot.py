@@ -9,6 +9,7 @@ import collections.abc
 import dataclasses
 import typing
 
+from edge_filters.latency import estimate
 from edge_filters.latency import metadata
 from edge_filters.latency import sample
 
@@ -26,6 +27,8 @@ class Place(typing.NamedTuple):
 
 NOWHERE = Place((), '')
 
+Records = collections.abc.Mapping[int, metadata.SiteRecord]
+
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Snapshot:
@@ -34,12 +37,16 @@ class Snapshot:
     :param sites: the aggregates' records of each site, by aggregate ID, by
         name of the site
     :param places: place of every host of a site, by its name in lower case
+    :param closed: status of the sites that are not active
     """
 
-    sites: collections.abc.Mapping[
-        str, collections.abc.Mapping[int, metadata.SiteRecord]
-    ] = dataclasses.field(default_factory=dict)
+    sites: collections.abc.Mapping[str, Records] = dataclasses.field(
+        default_factory=dict
+    )
     places: collections.abc.Mapping[str, Place] = dataclasses.field(
+        default_factory=dict
+    )
+    closed: collections.abc.Mapping[str, metadata.Status] = dataclasses.field(
         default_factory=dict
     )
     _site_names: collections.abc.Mapping[int, str] = dataclasses.field(
@@ -50,30 +57,75 @@ class Snapshot:
         """Return where a host is, whatever the case of its name."""
         return self.places.get(host.lower(), NOWHERE)
 
-    def figure(self, place: Place, origin: str) -> sample.Sample | None:
-        """Return the figure that counts at a place; None: unmeasured.
+    def tiers(self, place: Place) -> frozenset[str]:
+        """Return the tiers of the sites of a place."""
+        return frozenset(
+            record.tier
+            for name in place.sites
+            for record in self.sites[name].values()
+            if record.tier is not None
+        )
 
-        A host's own figure wins over its site's. Of several aggregates of one
-        site that have a figure the worse counts. Of several sites the worst
-        counts, and a site without a figure is worse than any but an
-        unreachable one.
+    def figures(
+        self, place: Place, origin: str, estimator: estimate.Estimator
+    ) -> list[sample.Sample | None]:
+        """Return the figures that count at a place, of which the worst does.
+
+        There is one for each site of the place, or for each of its aggregates
+        that has one. A host's own figure wins over its site's. Where neither
+        is listed, the RTT of users attached to a site is estimated; failing
+        that the site's default counts. None: unmeasured.
         """
-        figures = [
-            self._site_figure(name, place.host, origin) for name in place.sites
-        ]
-        known = [figure for figure in figures if figure is not None]
-        if not known:
-            return None
-        worst = sample.worst(*known)
-        if len(known) < len(figures) and not worst.is_unreachable:
-            return None
-        return worst
+        figures: list[sample.Sample | None] = []
+        for name in place.sites:
+            estimated = self._attached(origin, name, estimator)
+            figures += (
+                self._listed(name, place.host, origin)
+                or ([estimated] if estimated else self._defaults(name))
+                or [None]
+            )
+        return figures
 
-    def _site_figure(
+    def estimates(
+        self, place: Place, origin: str, estimator: estimate.Estimator
+    ) -> list[sample.Sample | None]:
+        """Return the estimates for users attached to the site of a name."""
+        return [
+            self._attached(origin, name, estimator) for name in place.sites
+        ]
+
+    def from_site(
+        self, place: Place, origin_site: str, estimator: estimate.Estimator
+    ) -> list[sample.Sample | None]:
+        """Return how far the sites of a place are from another site.
+
+        What is measured from the users of that site, else what is measured
+        between the sites, else what their distance makes likely.
+        """
+        position = self._position(origin_site)
+        figures: list[sample.Sample | None] = []
+        for name in place.sites:
+            between = self._between(origin_site, name)
+            figures += self._listed(name, place.host, origin_site) or [
+                estimator.attached(between)
+                or self._across(position, name, estimator)
+            ]
+        return figures
+
+    def from_position(
+        self,
+        place: Place,
+        users: estimate.Position,
+        estimator: estimate.Estimator,
+    ) -> list[sample.Sample | None]:
+        """Return what the distance makes likely, for each site of a place."""
+        return [self._across(users, name, estimator) for name in place.sites]
+
+    def _listed(
         self, name: str, host: str, origin: str
-    ) -> sample.Sample | None:
+    ) -> list[sample.Sample]:
         records = self.sites[name].values()
-        figures = [
+        return [
             record.host_samples[host][origin]
             for record in records
             if origin in record.host_samples.get(host, ())
@@ -82,11 +134,63 @@ class Snapshot:
             for record in records
             if origin in record.samples
         ]
+
+    def _defaults(self, name: str) -> list[sample.Sample]:
+        return [
+            record.default
+            for record in self.sites[name].values()
+            if record.default is not None
+        ]
+
+    def _attached(
+        self, origin: str, name: str, estimator: estimate.Estimator
+    ) -> sample.Sample | None:
+        """Return the estimate for users attached to the site of a name."""
+        if not self._has_users(origin):
+            return None
+        return estimator.attached(self._between(origin, name))
+
+    def _has_users(self, name: str) -> bool:
+        return any(
+            record.prefixes for record in self.sites.get(name, {}).values()
+        )
+
+    def _between(self, one: str, other: str) -> sample.Sample | None:
+        """Return the figure between two sites, the worse direction."""
+        if one == other:
+            return sample.Sample(0.0)
+        figures = [
+            record.site_samples[to]
+            for name, to in ((one, other), (other, one))
+            for record in self.sites.get(name, {}).values()
+            if to in record.site_samples
+        ]
         return sample.worst(*figures) if figures else None
 
+    def _position(self, name: str) -> estimate.Position | None:
+        return next(
+            (
+                record.position
+                for record in self.sites.get(name, {}).values()
+                if record.position is not None
+            ),
+            None,
+        )
+
+    def _across(
+        self,
+        users: estimate.Position | None,
+        name: str,
+        estimator: estimate.Estimator,
+    ) -> sample.Sample | None:
+        position = self._position(name)
+        if users is None or position is None:
+            return None
+        return estimator.across(users, position)
+
     def knows(self, origin: str) -> bool:
-        """Return whether any site has a figure of the origin."""
-        return any(
+        """Return whether any site has a figure of the origin, or its users."""
+        return self._has_users(origin) or any(
             origin in record.samples
             or any(origin in own for own in record.host_samples.values())
             for records in self.sites.values()
@@ -104,6 +208,7 @@ class Snapshot:
         """
         sites = dict(self.sites)
         site_names = dict(self._site_names)
+        changed_sites: set[str] = set()
         moved: dict[str, set[str]] = {}
         for aggregate_id, record in changes.items():
             old = None
@@ -119,12 +224,24 @@ class Snapshot:
                     **sites.get(record.site, {}),
                     aggregate_id: record,
                 }
+            its_sites = {it.site for it in (old, record) if it is not None}
+            changed_sites |= its_sites
             for host in _moved_hosts(old, record):
-                moved.setdefault(host, set()).update(
-                    changed.site for changed in (old, record) if changed
-                )
+                moved.setdefault(host, set()).update(its_sites)
+        return Snapshot(
+            sites,
+            self._places(moved, sites),
+            self._closed(changed_sites, sites),
+            site_names,
+        )
+
+    def _places(
+        self,
+        moved: collections.abc.Mapping[str, set[str]],
+        sites: collections.abc.Mapping[str, Records],
+    ) -> collections.abc.Mapping[str, Place]:
         if not moved:
-            return Snapshot(sites, self.places, site_names)
+            return self.places
         places = dict(self.places)
         for host, names in moved.items():
             place = _place(host, names.union(self.place(host).sites), sites)
@@ -132,7 +249,24 @@ class Snapshot:
                 places[host] = place
             else:
                 places.pop(host, None)
-        return Snapshot(sites, places, site_names)
+        return places
+
+    def _closed(
+        self,
+        changed_sites: set[str],
+        sites: collections.abc.Mapping[str, Records],
+    ) -> collections.abc.Mapping[str, metadata.Status]:
+        closed = dict(self.closed)
+        for name in changed_sites:
+            status = max(
+                (record.status for record in sites.get(name, {}).values()),
+                default=metadata.Status.ACTIVE,
+            )
+            if status is metadata.Status.ACTIVE:
+                closed.pop(name, None)
+            else:
+                closed[name] = status
+        return closed
 
 
 def _moved_hosts(
@@ -141,11 +275,7 @@ def _moved_hosts(
     """Return the hosts whose place may have changed."""
     if old is None or new is None or old.site != new.site:
         return frozenset().union(
-            *(
-                record.hosts | record.host_samples.keys()
-                for record in (old, new)
-                if record
-            )
+            *(record.hosts for record in (old, new) if record)
         )
     return (old.hosts ^ new.hosts) | (
         old.host_samples.keys() ^ new.host_samples.keys()
@@ -155,9 +285,7 @@ def _moved_hosts(
 def _place(
     host: str,
     names: collections.abc.Iterable[str],
-    sites: collections.abc.Mapping[
-        str, collections.abc.Mapping[int, metadata.SiteRecord]
-    ],
+    sites: collections.abc.Mapping[str, Records],
 ) -> Place:
     """Return the place of a host that can only be in the sites named."""
     its_sites = sorted(

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from edge_filters import spelling
 from tests.unit import base
 
-NUMBERS = st.floats(min_value=0, allow_nan=False, allow_infinity=False)
+# What a figure may be, and no number that nobody would measure.
+NUMBERS = st.just(0.0) | st.floats(min_value=1e-9, max_value=1e15)
 
 
 class NameTest(base.TestCase):
@@ -63,7 +64,8 @@ class NumberTest(base.TestCase):
             '0x10',
             '10^400',
             '1e400',
-            '9' * 400,
+            '1e100',
+            '9' * 21,
             '\u0661\u0662',  # Arabic-Indic 12
             '\uff11',  # a full-width 1
             '1 2',
@@ -92,8 +94,48 @@ class NumberTest(base.TestCase):
         self.assertTrue(re.fullmatch(spelling.NUMBER_PATTERN, text.strip()))
 
 
+class PositionTest(base.TestCase):
+    def test_read(self):
+        """A position is a latitude and a longitude, in degrees."""
+        for text, position in (
+            ('48.85,2.35', (48.85, 2.35)),
+            (' -33.9 , +18.4 ', (-33.9, 18.4)),
+            ('90,-180', (90, -180)),
+        ):
+            self.assertEqual(position, spelling.parse_position(text))
+            self.assertTrue(
+                re.fullmatch(spelling.POSITION_PATTERN, text.strip())
+            )
+
+    def test_refused(self):
+        """Off the globe, incomplete or wordy is no position."""
+        for text in (
+            '',
+            '48.85',
+            '48.85;2.35',
+            '90.1,0',
+            '0,180.1',
+            '--1,0',
+            '1,2,3',
+            'nan,0',
+            '48.85N,2.35E',
+        ):
+            self.assertRaises(ValueError, spelling.parse_position, text)
+
+
+class ChoiceTest(base.TestCase):
+    def test_read(self):
+        """A choice is one of the words, whatever its case."""
+        self.assertEqual('b', spelling.parse_choice(' B ', ('a', 'b')))
+        error = self.assertRaises(
+            ValueError, spelling.parse_choice, 'c', ('a', 'b')
+        )
+        self.assertEqual('is none of a, b', str(error))
+
+
 class ShownTest(base.TestCase):
     def test_one_short_line(self):
         """What stands in the log is quoted, of one line, and short."""
         self.assertEqual("'a\\nb\\xe9'", spelling.shown('a\nbé'))
         self.assertEqual(80, len(spelling.shown('x' * 10000)))
+        self.assertEqual('(a list)', spelling.shown([['deep']]))

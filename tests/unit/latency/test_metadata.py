@@ -1,144 +1,59 @@
 # SPDX-License-Identifier: Apache-2.0
 
+import ipaddress
+
 import hypothesis
 from hypothesis import strategies as st
 
+from edge_filters.latency import estimate
 from edge_filters.latency import metadata
 from edge_filters.latency import sample
 from tests.unit import base
+from tests.unit.latency import test_sample_format
 
-JUNK = st.text(max_size=255) | st.sampled_from(
-    ('nan', 'inf', '-1', '10^400', '1e400', '12,4', '', '-', '- loss=100')
-)
 KEYS = st.builds(
     lambda prefix, rest: prefix + rest,
-    st.sampled_from(('edge:site', 'edge:rtt:', 'edge:host_rtt:', 'edge:', '')),
-    st.text(max_size=100),
-)
-FIGURES = st.floats(min_value=0, allow_nan=False, allow_infinity=False)
-SAMPLES = st.builds(
-    sample.Sample,
-    rtt_ms=FIGURES,
-    jitter_ms=st.none() | FIGURES,
-    loss_pct=st.none()
-    | st.floats(min_value=0, max_value=100, exclude_max=True),
-    count=st.none() | st.integers(min_value=0, max_value=10**9),
-    at=st.none() | st.integers(min_value=0, max_value=2**33).map(float),
-    source=st.none() | st.sampled_from(('icmp', 'tcp', 'azure-2026.8')),
-) | st.builds(
-    sample.Sample,
-    rtt_ms=st.none(),
-    loss_pct=st.just(100.0),
-    count=st.none() | st.integers(min_value=0, max_value=10**9),
-)
-
-
-class SampleTest(base.TestCase):
-    def test_by_hand(self):
-        """A figure written by hand is an RTT and nothing else."""
-        self.assertEqual(sample.Sample(12.4), metadata.parse_sample('12.4'))
-
-    def test_by_the_agent(self):
-        """A figure written by the agent has fields, in any order."""
-        expected = sample.Sample(
-            rtt_ms=12.4,
-            jitter_ms=0.8,
-            loss_pct=0.0,
-            count=20,
-            at=1795428000.0,
-            source='icmp',
-        )
-        for text in (
-            '12.4 jitter=0.8 loss=0 n=20 at=2026-11-23T10:00:00Z by=icmp',
-            '12.4 by=icmp at=2026-11-23T11:00:00+01:00 n=20 loss=0 jitter=.8',
-        ):
-            self.assertEqual(expected, metadata.parse_sample(text))
-
-    def test_unreachable(self):
-        """Where every probe was lost there is no RTT, whatever is written."""
-        for text in ('- loss=100 n=20', '12.4 loss=100 n=20'):
-            figure = metadata.parse_sample(text)
-            self.assertIsNone(figure.rtt_ms)
-            self.assertTrue(figure.is_unreachable)
-
-    def test_later_fields(self):
-        """A field that is not known yet does not cost the figure."""
-        self.assertEqual(
-            sample.Sample(1.0, jitter_ms=0.5),
-            metadata.parse_sample('1 hops=7 jitter=0.5'),
-        )
-
-    def test_refused(self):
-        """A figure that cannot be read is refused in words, never guessed."""
-        for text in (
+    st.sampled_from(
+        (
+            'edge:site',
+            'Edge:Site',
+            'edge:tier',
+            'edge:status',
+            'edge:latitude',
+            'edge:longitude',
+            'edge:rtt:',
+            'edge:host_rtt:',
+            'edge:host_rtt:c1:',
+            'edge:rtt_default',
+            'edge:site_rtt:',
+            'edge:prefixes',
+            'edge:',
             '',
-            '   ',
-            'near',
-            'nan',
-            'inf',
-            '-5',
-            '10^400',
-            '1e400',
-            '12,4',
-            '12.4ms',
-            '1\u0662',
-            '-',
-            '- n=20',
-            '- loss=99',
-            '12.4 0.8',
-            '12.4 jitter',
-            '12.4 jitter=',
-            '12.4 jitter=nan',
-            '12.4 jitter=-1',
-            '12.4 jitter=1 jitter=2',
-            '12.4 loss=101',
-            '12.4 n=1.5',
-            '12.4 n=-1',
-            '12.4 at=yesterday',
-            '12.4 at=2026-11-23',
-            '12.4 at=2026-11-23T10:00:00',
-            '12.4 at=99999-01-01T00:00:00Z',
-            '12.4 by=' + 'x' * 33,
-            'x' * 255,
-        ):
-            with self.subTest(text):
-                error = self.assertRaises(
-                    ValueError, metadata.parse_sample, text
-                )
-                self.assertRegex(str(error), '^is ')
-
-    @hypothesis.given(SAMPLES)
-    def test_round_trip(self, figure):
-        """What is written is read back, and fits into a metadata value."""
-        text = metadata.format_sample(figure)
-        self.assertEqual(figure, metadata.parse_sample(text))
-        self.assertLessEqual(len(text), 255)
+        )
+    ),
+    st.just('') | st.sampled_from(('paris', ':')) | st.text(max_size=99),
+)
 
 
-class SiteTest(base.TestCase):
+def parse(hosts=(), **keys):
+    """Read a site; a key's colons are written as double underscores."""
+    written = {'edge:site': 'par'} | {
+        'edge:' + key.replace('__', ':'): value for key, value in keys.items()
+    }
+    return metadata.parse_site(written, hosts)
+
+
+class KeyTest(base.TestCase):
+    """Each key, written as the operators' documentation has it."""
+
     def test_site(self):
-        """An aggregate with edge:site is a site, with figures by origin."""
+        """edge:site makes an aggregate a site, under its folded name."""
         record, problems = metadata.parse_site(
-            {
-                'availability_zone': 'fr',
-                'edge:site': 'Par-01',
-                'edge:rtt:Paris': '4.1',
-                'edge:rtt:isp:lyon': '9.8',
-                'edge:host_rtt:Compute-1.example:paris': '6.5',
-            },
-            ['Compute-1.example', 'compute-2'],
+            {'availability_zone': 'fr', 'edge:site': ' Par-01 '}, ['C1', 'c2']
         )
         self.assertEqual([], problems)
         self.assertEqual('par-01', record.site)
-        self.assertEqual({'compute-1.example', 'compute-2'}, record.hosts)
-        self.assertEqual(
-            {'paris': sample.Sample(4.1), 'isp:lyon': sample.Sample(9.8)},
-            record.samples,
-        )
-        self.assertEqual(
-            {'compute-1.example': {'paris': sample.Sample(6.5)}},
-            record.host_samples,
-        )
+        self.assertEqual({'c1', 'c2'}, record.hosts)
 
     def test_no_site(self):
         """An aggregate without edge:site is ignored, without a word."""
@@ -146,7 +61,7 @@ class SiteTest(base.TestCase):
             (None, []), metadata.parse_site({'edge:rtt:paris': 'x'}, ['a'])
         )
 
-    def test_bad_name(self):
+    def test_bad_site(self):
         """A site whose name cannot be is ignored as a whole, and said."""
         record, problems = metadata.parse_site(
             {'edge:site': 'par/01', 'edge:rtt:paris': '4.1'}, ['a']
@@ -154,6 +69,130 @@ class SiteTest(base.TestCase):
         self.assertIsNone(record)
         self.assertIn("edge:site='par/01' is not a name", str(problems[0]))
 
+    def test_two_site_keys(self):
+        """Of keys that differ in case the lower one counts; both are named."""
+        record, problems = metadata.parse_site(
+            {'Edge:Site': 'evil', 'edge:site': 'par'}, []
+        )
+        self.assertEqual('par', record.site)
+        self.assertIn("Edge:Site='evil' is skipped", str(problems[0]))
+
+    def test_key_in_another_case(self):
+        """Keys are read whatever their case, as MySQL compares them."""
+        record, problems = metadata.parse_site(
+            {'Edge:Site': 'par', 'EDGE:RTT:Paris': '4'}, []
+        )
+        self.assertEqual([], problems)
+        self.assertEqual({'paris'}, record.samples.keys())
+
+    def test_tier(self):
+        """edge:tier is a free word."""
+        record, problems = parse(tier='Far-Edge')
+        self.assertEqual(('far-edge', []), (record.tier, problems))
+        self.assertIsNone(parse()[0].tier)
+        record, problems = parse(tier='far edge')
+        self.assertIsNone(record.tier)
+        self.assertIn("edge:tier='far edge' is skipped", str(problems[0]))
+
+    def test_status(self):
+        """edge:status is active, draining or inactive, active by default."""
+        for value, status in (
+            ('active', metadata.Status.ACTIVE),
+            ('Draining ', metadata.Status.DRAINING),
+            ('inactive', metadata.Status.INACTIVE),
+        ):
+            self.assertEqual(status, parse(status=value)[0].status)
+        self.assertEqual(metadata.Status.ACTIVE, parse()[0].status)
+        record, problems = parse(status='drained')
+        self.assertEqual(metadata.Status.ACTIVE, record.status)
+        self.assertEqual(
+            "site par: edge:status='drained' is skipped: it is none of "
+            'active, draining and inactive',
+            str(problems[0]),
+        )
+
+    def test_position(self):
+        """edge:latitude and edge:longitude are of use together."""
+        record, problems = parse(latitude='48.85', longitude='-2.35')
+        self.assertEqual([], problems)
+        self.assertEqual(estimate.Position(48.85, -2.35), record.position)
+        for keys in (
+            {'latitude': '48.85'},
+            {'latitude': '48.85', 'longitude': '181'},
+            {'latitude': '90.1', 'longitude': '2.35'},
+            {'latitude': '48.85N', 'longitude': '2.35'},
+        ):
+            record, problems = parse(**keys)
+            self.assertIsNone(record.position)
+            self.assertNotEqual([], problems)
+
+    def test_rtt(self):
+        """edge:rtt:ORIGIN is a figure; an origin may have colons."""
+        record, problems = parse(rtt__Paris='4.1', rtt__isp__lyon='9.8 n=20')
+        self.assertEqual([], problems)
+        self.assertEqual(
+            {
+                'paris': sample.Sample(4.1),
+                'isp:lyon': sample.Sample(9.8, count=20),
+            },
+            record.samples,
+        )
+
+    def test_host_rtt(self):
+        """edge:host_rtt:HOST:ORIGIN is a figure of one host of the site."""
+        record, problems = metadata.parse_site(
+            {'edge:site': 'par', 'edge:host_rtt:C1.example:paris': '6.5'},
+            ['c1.Example'],
+        )
+        self.assertEqual([], problems)
+        self.assertEqual(
+            {'c1.example': {'paris': sample.Sample(6.5)}}, record.host_samples
+        )
+
+    def test_host_rtt_of_others(self):
+        """Nobody speaks for a host that is not in the aggregate, or none."""
+        for key in ('host_rtt__c2__paris', 'host_rtt____paris'):
+            record, _ = parse(['c1'], **{key: '1'})
+            self.assertEqual({}, record.host_samples)
+
+    def test_rtt_default(self):
+        """edge:rtt_default is a figure or a bound."""
+        self.assertEqual(
+            sample.Sample(80.0), parse(rtt_default='80')[0].default
+        )
+        record, problems = parse(rtt_default='>100')
+        self.assertEqual([], problems)
+        self.assertEqual(
+            sample.Sample(100.0, kind=sample.Kind.BOUND), record.default
+        )
+        self.assertIsNone(parse(rtt_default='<100')[0].default)
+
+    def test_site_rtt(self):
+        """edge:site_rtt:SITE is a figure to another site."""
+        record, problems = parse(site_rtt__Lyo='9 n=20')
+        self.assertEqual([], problems)
+        self.assertEqual(
+            {'lyo': sample.Sample(9.0, count=20)}, record.site_samples
+        )
+
+    def test_prefixes(self):
+        """edge:prefixes are CIDRs; one that cannot be costs itself alone."""
+        record, problems = parse(
+            prefixes='192.0.2.0/24, 2001:db8::/32,192.0.2.1/24,x'
+        )
+        self.assertEqual(
+            (
+                ipaddress.ip_network('192.0.2.0/24'),
+                ipaddress.ip_network('2001:db8::/32'),
+            ),
+            record.prefixes,
+        )
+        self.assertEqual(
+            ['192.0.2.1/24', 'x'], [problem.value for problem in problems]
+        )
+
+
+class BadInputTest(base.TestCase):
     def test_bad_figure(self):
         """A figure that cannot be read costs that figure, and is named."""
         record, problems = metadata.parse_site(
@@ -163,14 +202,16 @@ class SiteTest(base.TestCase):
                 'edge:rtt:lyon': '9.8',
                 'edge:rtt:': '1',
                 'edge:host_rtt:c1': '1',
+                'edge:host_rtt::paris': '1',
                 'edge:rrt:nice': '1',
             },
-            ['a'],
+            ['c1'],
         )
         self.assertEqual({'lyon': sample.Sample(9.8)}, record.samples)
         self.assertEqual({}, record.host_samples)
         self.assertEqual(
-            'edge:host_rtt:c1 edge:rrt:nice edge:rtt: edge:rtt:paris',
+            'edge:host_rtt::paris edge:host_rtt:c1 edge:rrt:nice edge:rtt: '
+            'edge:rtt:paris',
             ' '.join(problem.key for problem in problems),
         )
         self.assertEqual(
@@ -181,27 +222,50 @@ class SiteTest(base.TestCase):
 
     def test_same_origin_twice(self):
         """Of two keys that differ in case the larger RTT counts."""
-        for keys in (
-            {'edge:rtt:Paris': '5', 'edge:rtt:paris': '9'},
-            {'edge:rtt:Paris': '9', 'edge:rtt:paris': '5'},
-        ):
-            record, _ = metadata.parse_site({'edge:site': 'p', **keys}, [])
+        for one, other in (('5', '9'), ('9', '5')):
+            record, _ = metadata.parse_site(
+                {
+                    'edge:site': 'p',
+                    'edge:rtt:Paris': one,
+                    'edge:rtt:paris': other,
+                    'edge:host_rtt:C1:paris': one,
+                    'edge:host_rtt:c1:paris': other,
+                },
+                ['c1'],
+            )
             self.assertEqual({'paris': sample.Sample(9.0)}, record.samples)
+            self.assertEqual(
+                {'c1': {'paris': sample.Sample(9.0)}}, record.host_samples
+            )
 
     def test_many_keys(self):
         """More keys than Nova bears well are read, with a warning."""
-        keys = {f'edge:rtt:o{i}': '1' for i in range(64)}
-        record, problems = metadata.parse_site({'edge:site': 'p', **keys}, [])
+        keys = {f'edge:rtt:o{i}': '1' for i in range(63)}
+        keys['edge:site'] = 'p'
+        self.assertEqual([], metadata.parse_site(keys, [])[1])
+        keys['edge:rtt:one_more'] = '1'
+        record, problems = metadata.parse_site(keys, [])
         self.assertEqual(64, len(record.samples))
         self.assertIn('65', str(problems[0]))
 
-    @hypothesis.given(st.dictionaries(KEYS, JUNK, max_size=8), st.lists(JUNK))
-    def test_never_raises(self, keys, hosts):
+    @hypothesis.given(
+        st.dictionaries(KEYS, test_sample_format.JUNK, max_size=8),
+        st.lists(st.text(max_size=9) | st.just('c1')),
+        st.sampled_from(('p', 'P', 'p p', '')) | st.text(max_size=70),
+    )
+    def test_never_raises(self, keys, hosts, site):
         """No metadata whatsoever raises, and every figure is a number."""
-        keys['edge:site'] = 'p'
-        record, problems = metadata.parse_site(keys, hosts)
+        record, problems = metadata.parse_site(
+            {'edge:site': site, **keys}, hosts
+        )
         for problem in problems:
             self.assertNotIn('\n', str(problem))
-        if record:
-            for figure in record.samples.values():
+        if record is None:
+            return
+        for figures in (
+            record.samples,
+            record.site_samples,
+            *record.host_samples.values(),
+        ):
+            for figure in figures.values():
                 self.assertTrue(figure.is_unreachable or figure.rtt_ms >= 0)

@@ -1,23 +1,38 @@
 # SPDX-License-Identifier: Apache-2.0
 
+import copy
+import math
+
 import hypothesis
 from hypothesis import strategies as st
 
+from edge_filters.latency import estimate
 from edge_filters.latency import metadata
-from edge_filters.latency import sample
 from edge_filters.latency import snapshot
 from tests.unit import base
 
 LOST = '- loss=100'
+STATUSES = ('active', 'draining', 'inactive')
+ESTIMATOR = estimate.Estimator(access_rtt_ms=5, ms_per_km=0.02)
 
 
-def record(site, hosts, **keys):
-    """A record of a site; a figure's key is its origin, or HOST__ORIGIN."""
+def record(site, hosts=(), /, **keys):
+    """A record of a site; a key's colons are double underscores.
+
+    The key of a figure is its origin, that of a host's own figure is
+    HOST__ORIGIN, and other keys begin with edge__.
+    """
     written = {'edge:site': site}
     for key, value in keys.items():
         host, _, origin = key.rpartition('__')
-        prefix = f'edge:host_rtt:{host}:' if host else 'edge:rtt:'
-        written[prefix + origin] = value
+        if host == 'edge':
+            written[f'edge:{origin}'] = value
+        elif host.startswith('edge__'):
+            written[key.replace('__', ':')] = value
+        elif host:
+            written[f'edge:host_rtt:{host}:{origin}'] = value
+        else:
+            written[f'edge:rtt:{origin}'] = value
     parsed, problems = metadata.parse_site(written, hosts)
     assert not problems, problems
     return parsed
@@ -27,42 +42,61 @@ def world(*records):
     return snapshot.Snapshot().replace(dict(enumerate(records)))
 
 
+def rtts_ms(figures):
+    """The RTTs of figures; None: unmeasured, infinite: unreachable."""
+    return [
+        None
+        if figure is None
+        else math.inf
+        if figure.is_unreachable
+        else figure.rtt_ms
+        for figure in figures
+    ]
+
+
 class FigureTest(base.TestCase):
-    def _rtt_ms(self, sites, host, origin='paris'):
-        figure = sites.figure(sites.place(host), origin)
-        return None if figure is None else figure.rtt_ms
+    def _rtts_ms(self, sites, host, origin='paris'):
+        place = sites.place(host)
+        return rtts_ms(sites.figures(place, origin, ESTIMATOR))
 
     def test_of_the_site(self):
         """A host has the figure of its site, whatever the case of names."""
         sites = world(record('par', ['C1'], paris='4'))
-        self.assertEqual(4, self._rtt_ms(sites, 'c1'))
-        self.assertEqual(4, self._rtt_ms(sites, 'C1'))
+        self.assertEqual([4], self._rtts_ms(sites, 'c1'))
+        self.assertEqual([4], self._rtts_ms(sites, 'C1'))
 
     def test_unmeasured(self):
         """A host in no site, or a pair without a figure, is unmeasured."""
         sites = world(record('par', ['c1'], paris='4'))
-        self.assertIsNone(self._rtt_ms(sites, 'c2'))
-        self.assertIsNone(self._rtt_ms(sites, 'c1', 'lyon'))
+        self.assertEqual([], self._rtts_ms(sites, 'c2'))
+        self.assertEqual([None], self._rtts_ms(sites, 'c1', 'lyon'))
 
     def test_own_figure_wins(self):
         """A host's own figure wins over its site's, larger or smaller."""
         sites = world(
-            record('par', ['c1', 'c2', 'c3'], paris='4', c1__paris='9')
+            record(
+                'par',
+                ['c1', 'c2', 'c3', 'c4'],
+                paris='4',
+                c1__paris='9',
+                c4__paris='1',
+            )
         )
-        self.assertEqual(9, self._rtt_ms(sites, 'c1'))
-        self.assertEqual(4, self._rtt_ms(sites, 'c2'))
+        self.assertEqual([9], self._rtts_ms(sites, 'c1'))
+        self.assertEqual([1], self._rtts_ms(sites, 'c4'))
+        self.assertEqual([4], self._rtts_ms(sites, 'c2'))
         self.assertEqual(sites.place('c2'), sites.place('c3'))
 
     def test_two_sites(self):
-        """In two sites the larger RTT counts, and a missing one is worse."""
+        """In two sites both figures count, and so does a missing one."""
         sites = world(
             record('par', ['c1', 'c2'], paris='4', lyon='1', nice=LOST),
             record('lyo', ['c1'], paris='9'),
         )
-        self.assertEqual(9, self._rtt_ms(sites, 'c1'))
-        self.assertIsNone(self._rtt_ms(sites, 'c1', 'lyon'))
-        self.assertTrue(sites.figure(sites.place('c1'), 'nice').is_unreachable)
-        self.assertEqual(4, self._rtt_ms(sites, 'c2'))
+        self.assertEqual([9, 4], self._rtts_ms(sites, 'c1'))
+        self.assertEqual([None, 1], self._rtts_ms(sites, 'c1', 'lyon'))
+        self.assertEqual([None, math.inf], self._rtts_ms(sites, 'c1', 'nice'))
+        self.assertEqual([4], self._rtts_ms(sites, 'c2'))
 
     def test_site_of_two_aggregates(self):
         """Aggregates of one name are one site, and complete each other."""
@@ -71,26 +105,126 @@ class FigureTest(base.TestCase):
             record('par', ['c2'], paris='9'),
         )
         for host in ('c1', 'c2'):
-            self.assertEqual(9, self._rtt_ms(sites, host))
-            self.assertEqual(1, self._rtt_ms(sites, host, 'lyon'))
+            self.assertEqual([4, 9], self._rtts_ms(sites, host))
+            self.assertEqual([1], self._rtts_ms(sites, host, 'lyon'))
+
+    def test_rtt_default(self):
+        """edge:rtt_default counts for origins that are not listed."""
+        sites = world(record('par', ['c1'], paris='4', edge__rtt_default='80'))
+        self.assertEqual([4], self._rtts_ms(sites, 'c1'))
+        self.assertEqual([80], self._rtts_ms(sites, 'c1', 'lyon'))
+
+    def test_attached_users(self):
+        """edge:prefixes make an origin; edge:site_rtt says how far it is.
+
+        What is measured wins over the estimate, the estimate over a default.
+        Of the two directions between sites the larger counts.
+        """
+        sites = world(
+            record(
+                'par',
+                ['c1'],
+                edge__prefixes='192.0.2.0/24',
+                edge__site_rtt__lyo='7',
+                edge__rtt_default='80',
+            ),
+            record(
+                'lyo', ['c2'], edge__site_rtt__par='9', edge__rtt_default='80'
+            ),
+            record('mrs', ['c3'], edge__site_rtt__par='9', par='6'),
+            record('nce', ['c4'], edge__rtt_default='80'),
+            record('off', ['c5'], edge__site_rtt__par=LOST),
+        )
+        for host, expected in (
+            ('c1', 5),
+            ('c2', 14),
+            ('c3', 6),
+            ('c4', 80),
+            ('c5', None),
+        ):
+            self.assertEqual([expected], self._rtts_ms(sites, host, 'par'))
+        # Nobody is attached to Lyon.
+        self.assertEqual([80], self._rtts_ms(sites, 'c1', 'lyo'))
+        estimates = sites.estimates(sites.place('c3'), 'par', ESTIMATOR)
+        self.assertEqual([14], rtts_ms(estimates))
+
+    def test_from_a_position(self):
+        """A distance makes an RTT where the site has a position."""
+        sites = world(
+            record(
+                'par', ['c1'], edge__latitude='48.85', edge__longitude='2.35'
+            ),
+            record('lyo', ['c2']),
+        )
+        users = estimate.Position(51.51, -0.13)
+        for host, expected in (('c1', 11.89), ('c2', None)):
+            figures = sites.from_position(sites.place(host), users, ESTIMATOR)
+            (rtt_ms,) = rtts_ms(figures)
+            self.assertEqual(expected, rtt_ms and round(rtt_ms, 2))
+
+    def test_from_a_site(self):
+        """From a site it is the figure, what is between, or the distance."""
+        here = {'edge__latitude': '48.85', 'edge__longitude': '2.35'}
+        sites = world(
+            record('par', ['c1'], **here),
+            record('lyo', ['c2'], edge__site_rtt__par='9', **here),
+            record('mrs', ['c3'], par='6', edge__site_rtt__par='9'),
+            record('nce', ['c4'], **here),
+            record('off', ['c5']),
+        )
+        for host, expected in (
+            ('c1', 5),
+            ('c2', 14),
+            ('c3', 6),
+            ('c4', 5),
+            ('c5', None),
+        ):
+            figures = sites.from_site(sites.place(host), 'par', ESTIMATOR)
+            self.assertEqual([expected], rtts_ms(figures))
+
+    def test_tiers(self):
+        """A place has the tiers of all its sites."""
+        sites = world(
+            record('par', ['c1'], edge__tier='far-edge'),
+            record('fra', ['c1', 'c2'], edge__tier='core'),
+            record('new', ['c3']),
+        )
+        for host, tiers in (
+            ('c1', {'far-edge', 'core'}),
+            ('c2', {'core'}),
+            ('c3', set()),
+        ):
+            self.assertEqual(tiers, sites.tiers(sites.place(host)))
 
     def test_known_origins(self):
-        """An origin is known once any site, or one host, has a figure."""
-        sites = world(record('par', ['c1'], paris='4', c1__lyon='9'))
-        self.assertTrue(sites.knows('paris'))
-        self.assertTrue(sites.knows('lyon'))
-        self.assertFalse(sites.knows('nice'))
+        """An origin is known once a site has a figure of it, or its users."""
+        sites = world(
+            record('par', ['c1'], paris='4', c1__lyon='9'),
+            record('mrs', edge__prefixes='192.0.2.0/24'),
+        )
+        for origin, is_known in (
+            ('paris', True),
+            ('lyon', True),
+            ('mrs', True),
+            ('par', False),
+        ):
+            self.assertEqual(is_known, sites.knows(origin))
 
 
 class ReplaceTest(base.TestCase):
     def test_old_snapshot_stays(self):
         """A change makes a new snapshot; readers of the old see no change."""
-        old = world(record('par', ['c1'], paris='4'))
-        new = old.replace({0: record('lyo', ['c2'], paris='9')})
-        self.assertEqual(('par',), old.place('c1').sites)
+        old = world(
+            record('par', ['c1'], paris='4', edge__status='draining'),
+            record('par', ['c3']),
+        )
+        before = copy.deepcopy(old)
+        new = old.replace({0: record('lyo', ['c2'], paris='9'), 1: None})
+        self.assertEqual(before, old)
         self.assertEqual(snapshot.NOWHERE, new.place('c1'))
         self.assertEqual(('lyo',), new.place('c2').sites)
-        self.assertNotIn('par', new.sites)
+        self.assertEqual({'lyo'}, new.sites.keys())
+        self.assertEqual({}, new.closed)
 
     def test_untouched_is_shared(self):
         """New figures of one aggregate cost nothing that others hold."""
@@ -101,19 +235,33 @@ class ReplaceTest(base.TestCase):
         self.assertIs(old.places, new.places)
         self.assertIs(old.sites['lyo'], new.sites['lyo'])
 
+    def test_status(self):
+        """Of several aggregates of a site the stricter status counts."""
+        sites = world(
+            record('par', edge__status='draining'),
+            record('par', edge__status='inactive'),
+            record('lyo', edge__status='draining'),
+            record('mrs', edge__status='active'),
+        )
+        status = metadata.Status
+        self.assertEqual(
+            {'par': status.INACTIVE, 'lyo': status.DRAINING}, sites.closed
+        )
+        sites = sites.replace({1: None, 2: record('lyo')})
+        self.assertEqual({'par': status.DRAINING}, sites.closed)
+
     @hypothesis.given(
         st.lists(
             st.tuples(
                 st.integers(0, 3),
                 st.none()
                 | st.builds(
-                    metadata.SiteRecord,
+                    record,
                     st.sampled_from(('a', 'b')),
                     st.frozensets(st.sampled_from(('c1', 'c2', 'c3'))),
-                    st.just({'paris': sample.Sample(1.0)}),
-                    st.sampled_from(
-                        ({}, {'c1': {'paris': sample.Sample(2.0)}})
-                    ),
+                    paris=st.just('1'),
+                    c1__paris=st.sampled_from(('1', '2')),
+                    edge__status=st.sampled_from(STATUSES),
                 ),
             ),
             max_size=8,
@@ -126,6 +274,4 @@ class ReplaceTest(base.TestCase):
         for aggregate_id, changed in changes:
             current = current.replace({aggregate_id: changed})
             records[aggregate_id] = changed
-        anew = snapshot.Snapshot().replace(records)
-        self.assertEqual(anew.sites, current.sites)
-        self.assertEqual(anew.places, current.places)
+        self.assertEqual(snapshot.Snapshot().replace(records), current)

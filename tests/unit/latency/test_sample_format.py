@@ -1,0 +1,138 @@
+# SPDX-License-Identifier: Apache-2.0
+
+import hypothesis
+from hypothesis import strategies as st
+
+from edge_filters.latency import sample
+from edge_filters.latency import sample_format
+from tests.unit import base
+from tests.unit import test_spelling
+
+_WORDS = st.sampled_from(
+    ('nan', 'inf', '-1', '10^400', '1e400', '12,4', '', '-', '5', '>5')
+) | st.text(max_size=20)
+JUNK = st.text(max_size=255) | st.builds(
+    lambda rtt, fields: ' '.join([rtt, *map('='.join, fields)]),
+    _WORDS,
+    st.lists(
+        st.tuples(
+            st.sampled_from(('jitter', 'loss', 'n', 'at', 'by')),
+            _WORDS | st.sampled_from(('100', '2026-11-23T10:00:00Z')),
+        ),
+        max_size=3,
+    ),
+)
+FIGURES = test_spelling.NUMBERS
+SAMPLES = st.builds(
+    sample.Sample,
+    rtt_ms=FIGURES,
+    jitter_ms=st.none() | FIGURES,
+    loss_pct=st.none()
+    | st.just(0.0)
+    | st.floats(min_value=1e-9, max_value=100, exclude_max=True),
+    count=st.none() | st.integers(min_value=0, max_value=10**9),
+    at=st.none() | st.integers(min_value=0, max_value=2**33).map(float),
+    source=st.none() | st.sampled_from(('icmp', 'tcp', 'azure-2026.8')),
+) | st.builds(
+    sample.Sample,
+    rtt_ms=st.none(),
+    loss_pct=st.just(100.0),
+    count=st.none() | st.integers(min_value=0, max_value=10**9),
+)
+
+
+class SampleTest(base.TestCase):
+    def test_by_hand(self):
+        """A figure written by hand is an RTT and nothing else."""
+        self.assertEqual(
+            sample.Sample(12.4), sample_format.parse_sample('12.4')
+        )
+
+    def test_by_the_agent(self):
+        """A figure written by the agent has fields, in any order."""
+        expected = sample.Sample(
+            rtt_ms=12.4,
+            jitter_ms=0.8,
+            loss_pct=0.0,
+            count=20,
+            at=1795428000.0,
+            source='icmp',
+        )
+        for text in (
+            '12.4 jitter=0.8 loss=0 n=20 at=2026-11-23T10:00:00Z by=icmp',
+            '12.4 by=icmp at=2026-11-23T11:00:00+01:00 n=20 loss=0 jitter=.8',
+        ):
+            self.assertEqual(expected, sample_format.parse_sample(text))
+
+    def test_unreachable(self):
+        """Where every probe was lost there is no RTT, whatever is written."""
+        for text in ('- loss=100 n=20', '12.4 loss=100 n=20'):
+            figure = sample_format.parse_sample(text)
+            self.assertIsNone(figure.rtt_ms)
+            self.assertTrue(figure.is_unreachable)
+
+    def test_bound(self):
+        """A bound says what the RTT is larger than, where it may be one."""
+        for text in ('>100', '>100 at=2026-11-23T10:00:00Z'):
+            figure = sample_format.parse_sample(text, may_be_bound=True)
+            self.assertEqual(100, figure.rtt_ms)
+            self.assertIs(sample.Kind.BOUND, figure.kind)
+            self.assertEqual(text, sample_format.format_sample(figure))
+            self.assertRaises(ValueError, sample_format.parse_sample, text)
+        for text in ('>', '>-', '>- loss=100', '>>1', '> 100', '>nan'):
+            self.assertRaises(
+                ValueError, sample_format.parse_sample, text, True
+            )
+
+    def test_later_fields(self):
+        """A field that is not known yet does not cost the figure."""
+        self.assertEqual(
+            sample.Sample(1.0, jitter_ms=0.5),
+            sample_format.parse_sample('1 hops=7 jitter=0.5'),
+        )
+
+    def test_refused(self):
+        """A figure that cannot be read is refused in words, never guessed."""
+        for text in (
+            '',
+            '   ',
+            'near',
+            'nan',
+            'inf',
+            '-5',
+            '10^400',
+            '1e400',
+            '12,4',
+            '12.4ms',
+            '1\u0662',
+            '-',
+            '- n=20',
+            '- loss=99',
+            '12.4 0.8',
+            '12.4 jitter',
+            '12.4 jitter=',
+            '12.4 jitter=nan',
+            '12.4 jitter=-1',
+            '12.4 jitter=1 jitter=2',
+            '12.4 loss=101',
+            '12.4 n=1.5',
+            '12.4 n=-1',
+            '12.4 at=yesterday',
+            '12.4 at=2026-11-23',
+            '12.4 at=2026-11-23T10:00:00',
+            '12.4 at=99999-01-01T00:00:00Z',
+            '12.4 by=' + 'x' * 33,
+            'x' * 255,
+        ):
+            with self.subTest(text):
+                error = self.assertRaises(
+                    ValueError, sample_format.parse_sample, text
+                )
+                self.assertRegex(str(error), '^is ')
+
+    @hypothesis.given(SAMPLES)
+    def test_round_trip(self, figure):
+        """What is written is read back, and fits into a metadata value."""
+        text = sample_format.format_sample(figure)
+        self.assertEqual(figure, sample_format.parse_sample(text))
+        self.assertLessEqual(len(text), 255)

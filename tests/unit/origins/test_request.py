@@ -27,16 +27,28 @@ class HintTest(base.TestCase):
             request.Request(
                 origins=('paris', 'lyon'),
                 origin_source='hint',
+                near=((48.85, 2.35), (45.76, 4.84)),
                 max_rtt_ms=20.0,
+                max_jitter_ms=2.0,
+                max_loss_pct=0.1,
                 sites=frozenset({'par-01', 'lyo-01'}),
                 avoid_sites=frozenset({'mrs-01'}),
+                tiers=frozenset({'far-edge', 'core'}),
+                unmeasured='estimate',
+                fallback='moves',
             ),
             request.parse(
                 {
                     'edge:origin': ['Paris', 'lyon', 'paris'],
+                    'edge:near': ['48.85,2.35', '45.76, 4.84', '48.85,2.35'],
                     'edge:max_rtt_ms': ['20'],
+                    'edge:max_jitter_ms': ['2'],
+                    'edge:max_loss_pct': ['0.1'],
                     'edge:site': ['par-01', 'lyo-01'],
                     'edge:avoid_site': 'mrs-01',
+                    'edge:tier': ['Far-Edge', 'core'],
+                    'edge:unmeasured': ['Estimate'],
+                    'edge:fallback': ['moves'],
                 },
                 None,
             ),
@@ -73,12 +85,35 @@ class HintTest(base.TestCase):
             ),
             (
                 {'edge:site': None},
-                'hint edge:site None is not text; write for instance par-01',
+                'hint edge:site (a NoneType) is not text; write for instance '
+                'par-01',
             ),
             (
                 {'edge:orgin': ['paris']},
                 "hint 'edge:orgin' is not known; known are edge:origin, "
-                'edge:max_rtt_ms, edge:site, edge:avoid_site',
+                'edge:near, edge:max_rtt_ms, edge:max_jitter_ms, '
+                'edge:max_loss_pct, edge:site, edge:avoid_site, edge:tier, '
+                'edge:unmeasured, edge:fallback',
+            ),
+            (
+                {'edge:near': '91,0'},
+                "hint edge:near '91,0' is not a number of degrees from -90 "
+                'to 90; write for instance 48.85,2.35',
+            ),
+            (
+                {'edge:max_loss_pct': '100.1'},
+                "hint edge:max_loss_pct '100.1' is more than 100; write for "
+                'instance 0.1',
+            ),
+            (
+                {'edge:unmeasured': 'guess'},
+                "hint edge:unmeasured 'guess' is none of reject, estimate, "
+                'accept; write for instance accept',
+            ),
+            (
+                {'edge:fallback': 'always'},
+                "hint edge:fallback 'always' is none of none, moves, "
+                'nearest; write for instance nearest',
             ),
         ):
             (problem,) = request.parse(hints, None).problems
@@ -88,6 +123,21 @@ class HintTest(base.TestCase):
         """A hint in another case is ours, and not silently ignored."""
         asked = request.parse({'Edge:Origin': ['paris']}, None)
         self.assertEqual(('paris',), asked.origins)
+
+    def test_text_is_not_split(self):
+        """A hint that is one text is one value: it is repeated, not split."""
+        asked = request.parse({'edge:origin': 'paris,lyon'}, None)
+        self.assertEqual(1, len(asked.problems))
+
+    def test_too_many(self):
+        """However much is written, what is read and said is bounded."""
+        names = [f'o{number}' for number in range(10000)]
+        asked = request.parse({'edge:origin': names}, None)
+        self.assertEqual(tuple(names[:32]), asked.origins)
+        (problem,) = asked.problems
+        self.assertIn('has 10000 values; give at most 32', str(problem))
+        asked = request.parse({f'edge:{name}': '1' for name in names}, None)
+        self.assertEqual(5, len(asked.problems))
 
     def test_the_readable_is_kept(self):
         """A value that cannot be read does not cost the others."""
@@ -118,28 +168,53 @@ class FlavorTest(base.TestCase):
         self.assertEqual('flavor', asked.origin_source)
 
     def test_hint_and_flavor(self):
-        """Numbers: the smaller; origins: the hint's; sites: in both."""
-        flavor = {
-            'edge:origin': 'lyon',
-            'edge:max_rtt_ms': '10',
-            'edge:site': 'a,b',
-            'edge:avoid_site': 'x',
-        }
-        hints = {
-            'edge:origin': ['paris'],
-            'edge:max_rtt_ms': ['20'],
-            'edge:site': ['b', 'c'],
-            'edge:avoid_site': ['y'],
-        }
-        self.assertEqual(
-            request.Request(
-                origins=('paris',),
-                origin_source='hint',
-                max_rtt_ms=10.0,
-                sites=frozenset({'b'}),
-                avoid_sites=frozenset({'x', 'y'}),
-            ),
-            request.parse(hints, flavor),
+        """Where both speak each term has its rule; see the docstring."""
+        for name, hint, spec, field, expected in (
+            ('origin', ['paris'], 'lyon', 'origins', ('paris',)),
+            ('max_rtt_ms', ['20'], '10', 'max_rtt_ms', 10),
+            ('max_rtt_ms', ['10'], '20', 'max_rtt_ms', 10),
+            ('max_jitter_ms', ['2'], '1', 'max_jitter_ms', 1),
+            ('max_loss_pct', ['0.1'], '1', 'max_loss_pct', 0.1),
+            ('site', ['b', 'c'], 'a,b', 'sites', {'b'}),
+            ('avoid_site', ['x'], 'y', 'avoid_sites', {'x', 'y'}),
+            ('tier', ['far', 'near'], 'near, core', 'tiers', {'near'}),
+            ('tier', ['far'], 'core', 'tiers', set()),
+            ('unmeasured', ['accept'], 'reject', 'unmeasured', 'reject'),
+            ('unmeasured', ['estimate'], 'accept', 'unmeasured', 'estimate'),
+            ('unmeasured', ['reject'], 'estimate', 'unmeasured', 'reject'),
+            ('fallback', ['nearest'], 'moves', 'fallback', 'moves'),
+            ('fallback', ['none'], 'nearest', 'fallback', 'none'),
+        ):
+            name = f'edge:{name}'
+            asked = request.parse({name: hint}, {name: spec})
+            self.assertEqual((), asked.problems)
+            self.assertEqual(expected, getattr(asked, field), name)
+
+    def test_alone(self):
+        """Either may speak alone; a budget of the hint leaves the origin."""
+        asked = request.parse(
+            {'edge:max_rtt_ms': ['20']},
+            {'edge:origin': 'lyon', 'edge:site': 'a'},
+        )
+        self.assertEqual(('lyon',), asked.origins)
+        self.assertEqual('flavor', asked.origin_source)
+        self.assertEqual({'a'}, asked.sites)
+        self.assertEqual(20, asked.max_rtt_ms)
+        self.assertIsNone(asked.fallback)
+
+    def test_position_wins_over_flavor(self):
+        """A position in the hint is whom it serves, and not the flavor's."""
+        asked = request.parse(
+            {'edge:near': ['48.85,2.35']}, {'edge:origin': 'lyon'}
+        )
+        self.assertEqual((), asked.origins)
+        self.assertEqual('hint', asked.origin_source)
+
+    def test_no_position(self):
+        """A flavor has no position: it would be the same for all users."""
+        asked = request.parse({}, {'edge:near': '48.85,2.35'})
+        self.assertIn(
+            "flavor 'edge:near' is not known", str(asked.problems[0])
         )
 
     def test_no_site_in_common(self):
@@ -156,15 +231,17 @@ class VocabularyTest(base.TestCase):
 
     @hypothesis.given(
         st.sampled_from(tuple(request.VOCABULARY.values())),
-        st.text(max_size=8) | st.from_regex(r'[0-9.eE]{1,5}', fullmatch=True),
+        st.text(max_size=8)
+        | st.from_regex(r'[0-9.eE,-]{1,9}', fullmatch=True)
+        | st.sampled_from(('reject', 'NEAREST', 'accept', 'moves')),
     )
     def test_pattern_admits_what_is_read(self, term, text):
-        """nova-api admits a value exactly when the scheduler can read it."""
+        """nova-api admits what the scheduler can read, but for ranges."""
         text = text.strip()
         try:
             term.parse(text)
         except ValueError as error:
-            if 'too large' not in str(error):
+            if 'more than' not in str(error) and 'degrees' not in str(error):
                 self.assertIsNone(re.fullmatch(term.pattern, text))
         else:
             self.assertIsNotNone(re.fullmatch(term.pattern, text))

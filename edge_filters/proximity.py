@@ -10,12 +10,22 @@ import dataclasses
 import enum
 import math
 
+from edge_filters.latency import estimate
+from edge_filters.latency import metadata
 from edge_filters.latency import sample
 from edge_filters.latency import snapshot as latency_snapshot
 from edge_filters.origins import request as origins_request
 
-# What binary fractions may be off by: 12.4 - 10.4 is more than 2.0.
+# What binary fractions may be off by: 0.7 + 0.1 is less than 0.8.
 _ROUNDING_MS = 1e-9
+
+# How many probes it takes to be 95 % sure that the loss is below 1 %, if none
+# was lost: the "rule of three" (Hanley and Lippman-Hand, "If Nothing Goes
+# Wrong, Is Everything All Right?", JAMA 249 (13), 1983), in percent.
+_PROBES_FOR_ONE_PCT = 300
+
+# How many names a reason has in it.
+_NAMED = 5
 
 
 class Provenance(enum.Enum):
@@ -25,10 +35,27 @@ class Provenance(enum.Enum):
     MEASURED = 'measured'
     # Measured, but too old for a budget; it still orders sites.
     STALE = 'stale'
+    # Worked out from something else; it orders sites.
+    ESTIMATED = 'estimated'
     # No figure.
     UNMEASURED = 'unmeasured'
     # Measured, and no probe was answered.
     UNREACHABLE = 'unreachable'
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Rules:
+    """What an operator sets for all requests.
+
+    :param max_age_s: age in seconds from which a figure is stale
+    :param estimator: works out RTTs where there is no figure
+    :param fallback: what happens where nothing meets a budget, unless the
+        server says so
+    """
+
+    max_age_s: float
+    estimator: estimate.Estimator
+    fallback: str = 'none'
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -48,68 +75,144 @@ class Verdict:
 
 
 def judge_site(
-    request: origins_request.Request, place: latency_snapshot.Place
+    request: origins_request.Request,
+    place: latency_snapshot.Place,
+    snapshot: latency_snapshot.Snapshot,
+    source: latency_snapshot.Place | None = None,
 ) -> Verdict:
     """Return whether a server may run at the sites of a place.
 
-    ========================= ====================== =======
-    ``edge:site``             ``edge:avoid_site``    verdict
-    ========================= ====================== =======
-    not given                 no site of the place   passes
-    names a site of the place no site of the place   passes
-    names others              any                    fails
-    any                       a site of the place    fails
-    ========================= ====================== =======
+    The first row that fits decides:
+
+    ========================================== =======
+    a site of the place ...                    verdict
+    ========================================== =======
+    is inactive                                fails
+    is draining, and the server is not at it   fails
+    is among ``edge:avoid_site``               fails
+    (none is among ``edge:site``, if given)    fails
+    (none is of ``edge:tier``, if given)       fails
+    anything else                              passes
+    ========================================== =======
+
+    :param source: where a server that moves is; None: it is booted, or
+        nobody knows
     """
     where = _where(place)
+    closed = _closed(place, snapshot, source)
+    if closed is not None:
+        return Verdict(False, closed)
     avoided = request.avoid_sites.intersection(place.sites)
     if avoided:
-        return Verdict(False, f'{where} is to be avoided')
+        return Verdict(False, f'{_names(avoided)} is to be avoided')
     if request.sites is not None and request.sites.isdisjoint(place.sites):
-        wanted = ', '.join(sorted(request.sites)) or (
-            'none, as hint and flavor have none in common'
+        return Verdict(
+            False, f'{where} is not among the sites: {_names(request.sites)}'
         )
-        return Verdict(False, f'{where} is not among the sites: {wanted}')
+    if request.tiers is not None:
+        tiers = snapshot.tiers(place)
+        if request.tiers.isdisjoint(tiers):
+            its = f'tier {_names(tiers)}' if tiers else 'no tier'
+            wanted = _names(request.tiers)
+            return Verdict(False, f'{where} has {its}, not tier {wanted}')
     return Verdict(True, f'{where} is allowed')
+
+
+def _closed(
+    place: latency_snapshot.Place,
+    snapshot: latency_snapshot.Snapshot,
+    source: latency_snapshot.Place | None,
+) -> str | None:
+    """Return why no server may come to a place; None: servers may."""
+    for name in place.sites:
+        status = snapshot.closed.get(name)
+        if status is metadata.Status.INACTIVE:
+            return f'{name} is inactive'
+        if status is metadata.Status.DRAINING and (
+            source is None or name not in source.sites
+        ):
+            return f'{name} is draining'
+    return None
 
 
 def judge_latency(
     request: origins_request.Request,
     place: latency_snapshot.Place,
     snapshot: latency_snapshot.Snapshot,
+    rules: Rules,
     now: float,
-    max_age_s: float,
 ) -> Verdict:
     """Return whether a place is near enough for a server, and how near.
 
-    Of several origins the worst counts. For each of them:
+    Of several origins the worst counts. An origin is near enough if its RTT,
+    its jitter and its loss are. What is not known follows
+    ``edge:unmeasured``, which is ``reject`` with a budget and ``accept``
+    without, unless it is given:
 
-    ============ ===================== ==============
-    figure       with a budget         without
-    ============ ===================== ==============
-    measured     passes if RTT <= max  passes
-    stale        fails                 passes
-    unmeasured   fails                 passes
-    unreachable  fails                 fails
-    ============ ===================== ==============
+    =============== =============== =============== ===============
+    RTT             ``reject``      ``estimate``    ``accept``
+    =============== =============== =============== ===============
+    measured        RTT <= max      RTT <= max      RTT <= max
+    stale           (1)             (2)             passes
+    estimated       fails           RTT <= max      passes
+    farther than X  (3)             (3)             (3)
+    unmeasured      fails           fails           passes
+    unreachable     fails           fails           fails
+    =============== =============== =============== ===============
+
+    1. passes without a budget for RTT, jitter or loss; else fails
+    2. as estimated where it can be estimated too, else (1)
+    3. fails if X is at least the maximum; else as unmeasured
+
+    A jitter passes if it is at most the maximum; where it is not measured, or
+    stale, it passes with ``accept`` alone. A loss fails above the maximum; at
+    or under it it passes if it was measured with at least 300 / maximum
+    probes, else it is not measured. Without a maximum anything passes.
 
     :param now: seconds since the epoch
-    :param max_age_s: age from which a figure is stale
     """
-    if not request.origins:
+    if not request.has_users:
         return Verdict(True, 'no origin was given')
     verdicts = [
-        _judge_origin(
-            origin,
-            _where(place),
-            snapshot.figure(place, origin),
-            request.max_rtt_ms,
-            now,
-            max_age_s,
-        )
-        for origin in request.origins
+        _judge_figure(figure, whence, place, request, rules, now)
+        for whence, figures in _figures(request, place, snapshot, rules, now)
+        for figure in figures or [None]
     ]
-    return max(verdicts, key=lambda it: (not it.passes, distance(it)))
+    worst = max(verdicts, key=lambda it: (not it.passes, distance(it)))
+    return dataclasses.replace(worst, cost_ms=_farthest(verdicts))
+
+
+def judge_distance(
+    source: latency_snapshot.Place,
+    place: latency_snapshot.Place,
+    snapshot: latency_snapshot.Snapshot,
+    rules: Rules,
+) -> Verdict:
+    """Return how far a place is from where a server is now.
+
+    Where a server that moves does not tell where its users are, the site of
+    its host stands in for them. It orders, and refuses nothing.
+    """
+    where, whence = f'{_where(place)} is', f'from {_where(source)}'
+    figures = [
+        figure
+        for name in source.sites
+        for figure in snapshot.from_site(place, name, rules.estimator)
+    ]
+    rtts_ms = [it.rtt_ms for it in figures if it and it.rtt_ms is not None]
+    if not figures or len(rtts_ms) < len(figures):
+        reason = f'{where} at an unknown distance {whence}'
+        return Verdict(True, reason, None, Provenance.UNMEASURED)
+    reason = f'{where} about {max(rtts_ms):.3g} ms {whence}'
+    return Verdict(True, reason, max(rtts_ms), Provenance.ESTIMATED)
+
+
+def _farthest(
+    verdicts: collections.abc.Iterable[Verdict],
+) -> float | None:
+    """Return the largest cost in milliseconds; None: one is unknown."""
+    farthest_ms = max(map(distance, verdicts))
+    return None if math.isinf(farthest_ms) else farthest_ms
 
 
 def distance(verdict: Verdict) -> float:
@@ -117,50 +220,178 @@ def distance(verdict: Verdict) -> float:
     return math.inf if verdict.cost_ms is None else verdict.cost_ms
 
 
-def _judge_origin(
-    origin: str,
-    where: str,
-    figure: sample.Sample | None,
-    max_rtt_ms: float | None,
+def falls_back(
+    request: origins_request.Request, rules: Rules, is_move: bool
+) -> bool:
+    """Return whether the nearest will do where nothing meets the budget.
+
+    ============== ======= =======
+    fallback       boots   moves
+    ============== ======= =======
+    ``none``       no      no
+    ``moves``      no      yes
+    ``nearest``    yes     yes
+    ============== ======= =======
+
+    The nearest is the nearest that is known: what is unknown or unreachable
+    is no way out.
+    """
+    fallback = request.fallback or rules.fallback
+    return request.has_budget and (
+        fallback == 'nearest' or (fallback == 'moves' and is_move)
+    )
+
+
+def _figures(
+    request: origins_request.Request,
+    place: latency_snapshot.Place,
+    snapshot: latency_snapshot.Snapshot,
+    rules: Rules,
     now: float,
-    max_age_s: float,
+) -> collections.abc.Iterator[
+    tuple[str, collections.abc.Sequence[sample.Sample | None]]
+]:
+    """Yield whence users come, and what is known from there to a place."""
+    estimator = rules.estimator
+    for origin in request.origins:
+        figures = snapshot.figures(place, origin, estimator)
+        if request.has_budget and request.unmeasured == 'estimate':
+            if any(it and it.is_stale(now, rules.max_age_s) for it in figures):
+                estimates = snapshot.estimates(place, origin, estimator)
+                figures = figures if None in estimates else estimates
+        yield origin, figures
+    for latitude, longitude in request.near:
+        users = estimate.Position(latitude, longitude)
+        figures = snapshot.from_position(place, users, estimator)
+        yield f'{latitude:g},{longitude:g}', figures
+
+
+def _judge_figure(
+    figure: sample.Sample | None,
+    whence: str,
+    place: latency_snapshot.Place,
+    request: origins_request.Request,
+    rules: Rules,
+    now: float,
 ) -> Verdict:
+    where = _where(place)
+    unmeasured = request.unmeasured or (
+        'reject' if request.has_budget else 'accept'
+    )
     if figure is None:
         return Verdict(
-            max_rtt_ms is None,
-            f'{where} is not measured from {origin}',
+            unmeasured == 'accept',
+            f'{where} is not measured from {whence}',
             None,
             Provenance.UNMEASURED,
         )
-    is_stale = figure.is_stale(now, max_age_s)
-    age = _age(figure, now)
+    is_fresh = not figure.is_stale(now, rules.max_age_s)
+    description, provenance = _describe(figure, is_fresh)
+    reason = f'{where} is {description} from {whence}{_age(figure, now)}'
+    if provenance is Provenance.UNREACHABLE:
+        return Verdict(False, reason, None, provenance)
+    cost_ms = None
+    if provenance is not Provenance.UNMEASURED:
+        cost_ms = figure.rtt_ms
+    for objection in (
+        _object_to_rtt(figure, is_fresh, unmeasured, request),
+        _object_to_jitter(figure, is_fresh, unmeasured, request),
+        _object_to_loss(figure, is_fresh, unmeasured, request),
+    ):
+        if objection is not None:
+            reason = f'{reason}, {objection}'
+            return Verdict(False, reason, cost_ms, provenance)
+    max_rtt_ms = request.max_rtt_ms
+    if max_rtt_ms is not None and cost_ms is not None:
+        if cost_ms <= max_rtt_ms:
+            reason += f', within {max_rtt_ms:g} ms'
+    return Verdict(True, reason, cost_ms, provenance)
+
+
+def _describe(figure: sample.Sample, is_fresh: bool) -> tuple[str, Provenance]:
+    """Return a figure in words, and how it is known."""
     if figure.rtt_ms is None:
-        if is_stale:
-            return Verdict(
-                max_rtt_ms is None,
-                f'{where} was unreachable from {origin}{age}, too long ago '
-                'to count',
-                None,
-                Provenance.UNMEASURED,
-            )
-        return Verdict(
-            False,
-            f'{where} is unreachable from {origin}{age}',
-            None,
-            Provenance.UNREACHABLE,
-        )
-    reason = f'{where} is {figure.rtt_ms:g} ms from {origin}{age}'
-    if is_stale:
-        if max_rtt_ms is not None:
-            reason += ', too old for a budget'
-        return Verdict(
-            max_rtt_ms is None, reason, figure.rtt_ms, Provenance.STALE
-        )
-    is_near = True
-    if max_rtt_ms is not None:
-        is_near = figure.rtt_ms <= max_rtt_ms
-        reason += f', {"within" if is_near else "over"} {max_rtt_ms:g} ms'
-    return Verdict(is_near, reason, figure.rtt_ms, Provenance.MEASURED)
+        if is_fresh:
+            return 'unreachable', Provenance.UNREACHABLE
+        return 'no longer known to be unreachable', Provenance.UNMEASURED
+    if figure.kind is sample.Kind.BOUND:
+        return f'farther than {figure.rtt_ms:g} ms', Provenance.UNMEASURED
+    if figure.kind is sample.Kind.ESTIMATE:
+        return f'about {figure.rtt_ms:.3g} ms', Provenance.ESTIMATED
+    provenance = Provenance.MEASURED if is_fresh else Provenance.STALE
+    return f'{figure.rtt_ms:g} ms', provenance
+
+
+def _object_to_rtt(
+    figure: sample.Sample,
+    is_fresh: bool,
+    unmeasured: str,
+    request: origins_request.Request,
+) -> str | None:
+    """Return what is wrong with the RTT, in words; None: nothing."""
+    max_rtt_ms = request.max_rtt_ms
+    is_bound = figure.kind is sample.Kind.BOUND
+    is_estimate = figure.kind is sample.Kind.ESTIMATE
+    if (
+        figure.rtt_ms is not None
+        and max_rtt_ms is not None
+        and is_fresh
+        and (unmeasured == 'estimate' or not is_estimate)
+    ):
+        # Farther than 100 ms is over 100 ms.
+        if figure.rtt_ms > max_rtt_ms or (
+            is_bound and figure.rtt_ms == max_rtt_ms
+        ):
+            return f'over {max_rtt_ms:g} ms'
+        if not is_bound:
+            return None
+    if unmeasured == 'accept':
+        return None
+    if is_estimate and unmeasured == 'reject':
+        return 'which is only an estimate'
+    if is_bound or figure.rtt_ms is None:
+        return 'and nobody knows how far'
+    if is_fresh or not request.has_budget:
+        return None
+    return 'too old for a budget'
+
+
+def _object_to_jitter(
+    figure: sample.Sample,
+    is_fresh: bool,
+    unmeasured: str,
+    request: origins_request.Request,
+) -> str | None:
+    """Return what is wrong with the jitter, in words; None: nothing."""
+    limit = request.max_jitter_ms
+    if limit is None:
+        return None
+    if figure.jitter_ms is None or not is_fresh:
+        return None if unmeasured == 'accept' else 'its jitter not measured'
+    if figure.jitter_ms > limit:
+        return f'its jitter of {figure.jitter_ms:g} ms over {limit:g} ms'
+    return None
+
+
+def _object_to_loss(
+    figure: sample.Sample,
+    is_fresh: bool,
+    unmeasured: str,
+    request: origins_request.Request,
+) -> str | None:
+    """Return what is wrong with the loss, in words; None: nothing."""
+    limit = request.max_loss_pct
+    if limit is None:
+        return None
+    if figure.loss_pct is None or not is_fresh:
+        return None if unmeasured == 'accept' else 'its loss not measured'
+    if figure.loss_pct > limit:
+        return f'its loss of {figure.loss_pct:g} % over {limit:g} %'
+    if (figure.count or 0) * limit >= _PROBES_FOR_ONE_PCT and limit > 0:
+        return None
+    if unmeasured == 'accept':
+        return None
+    return f'its loss measured with too few probes for {limit:g} %'
 
 
 def _age(figure: sample.Sample, now: float) -> str:
@@ -182,41 +413,70 @@ def settle(
     A boot that names an unknown origin, or has a budget and no origin, has a
     problem more. A move keeps what can be kept, because the hints of a server
     cannot be changed and a refused evacuation is an outage: it forgets
-    unknown origins, and its budget where no origin is left.
+    unknown origins, those of the flavor count where none of the hint is left,
+    and it forgets its budget where there is none at all.
     """
-    problems = [
-        origins_request.Problem(
-            request.origin_source,
-            origins_request.ORIGIN.name,
-            f'{origin!r} is not known: no site has a figure for it',
-        )
-        for origin in request.origins
-        if not snapshot.knows(origin)
-    ]
-    origins = request.origins
-    max_rtt_ms = request.max_rtt_ms
-    if is_move:
-        origins = tuple(filter(snapshot.knows, origins))
-    if max_rtt_ms is not None and not origins:
-        problems.append(
+    unknown = [it for it in request.origins if not snapshot.knows(it)]
+    if unknown:
+        problems = [
             origins_request.Problem(
+                request.origin_source,
+                origins_request.ORIGIN.name,
+                f'{origin!r} is not known: no site has a figure for it',
+            )
+            for origin in unknown
+        ]
+        request = _with_problems(request, problems)
+        if is_move:
+            request = _with_known_origins(request, snapshot)
+    if request.has_budget and not request.has_users:
+        request = dataclasses.replace(
+            request, max_rtt_ms=None, max_jitter_ms=None, max_loss_pct=None
+        )
+        told = (origins_request.ORIGIN.name, origins_request.NEAR.name)
+        if is_move or not any(it.name in told for it in request.problems):
+            problem = origins_request.Problem(
                 'the budget',
-                origins_request.MAX_RTT_MS.name,
-                'needs to know where the users are; give '
+                'of the server',
+                'needs to know where its users are; give '
                 f'{origins_request.ORIGIN.name} too',
             )
-        )
-        max_rtt_ms = None
+            request = _with_problems(request, [problem])
+    return request
+
+
+def _with_known_origins(
+    request: origins_request.Request, snapshot: latency_snapshot.Snapshot
+) -> origins_request.Request:
+    origins = tuple(filter(snapshot.knows, request.origins))
+    source = request.origin_source
+    if not origins and not request.near:
+        origins = tuple(filter(snapshot.knows, request.flavor_origins))
+        source = 'flavor' if origins else ''
+    return dataclasses.replace(request, origins=origins, origin_source=source)
+
+
+def _with_problems(
+    request: origins_request.Request,
+    problems: collections.abc.Iterable[origins_request.Problem],
+) -> origins_request.Request:
     return dataclasses.replace(
-        request,
-        origins=origins,
-        max_rtt_ms=max_rtt_ms,
-        problems=(*request.problems, *problems),
+        request, problems=(*request.problems, *problems)
     )
 
 
 def _where(place: latency_snapshot.Place) -> str:
-    return ' and '.join(place.sites) or 'a host without a site'
+    sites = ' and '.join(place.sites) or 'a host without a site'
+    return f'host {place.host} of {sites}' if place.host else sites
+
+
+def _names(names: collections.abc.Collection[str]) -> str:
+    if not names:
+        return 'none, as hint and flavor have none in common'
+    named = sorted(names)[:_NAMED]
+    if len(names) > len(named):
+        named.append(f'{len(names) - len(named)} more')
+    return ', '.join(named)
 
 
 def scores(
@@ -234,18 +494,16 @@ def scores(
 
     :param costs_ms: RTTs in milliseconds; None: unknown
     """
-    capped = [
-        None if cost_ms is None else min(cost_ms, horizon_ms - 1)
-        for cost_ms in costs_ms
-    ]
     nearest_ms = min(
-        (cost_ms for cost_ms in capped if cost_ms is not None), default=0.0
+        (cost_ms for cost_ms in costs_ms if cost_ms is not None), default=0.0
     )
     farthest_tie_ms = nearest_ms + band_ms + _ROUNDING_MS
-    return [
-        0.0
-        if cost_ms is None
-        else 1
-        - (nearest_ms if cost_ms <= farthest_tie_ms else cost_ms) / horizon_ms
-        for cost_ms in capped
-    ]
+    scores = []
+    for cost_ms in costs_ms:
+        if cost_ms is None:
+            scores.append(0.0)
+            continue
+        if cost_ms <= farthest_tie_ms:
+            cost_ms = nearest_ms
+        scores.append(1 - min(cost_ms, horizon_ms - 1) / horizon_ms)
+    return scores

@@ -19,61 +19,65 @@ conf.register_opts(CONF)
 
 LOG = logging.getLogger(__name__)
 
-# How many of the nearest places a refusal names.
+HostStates = list[typing.Any]
+
+# How many of the nearest sites a refusal names.
 _NAMED = 3
 
 
 class EdgeFilter(filters.BaseHostFilter, metaclass=abc.ABCMeta):
-    """A filter that asks for a verdict on each host."""
-
-    RUN_ON_REBUILD = False
+    """A filter that decides on all hosts of a request at once."""
 
     def __init__(self) -> None:
-        self._max_age_s = conf.read(CONF).max_age_s
+        settings = conf.read(CONF)
+        self.mode = settings.mode
+        self._rules = decision.rules(settings)
         nova_compat.follow_aggregates()
-
-    @abc.abstractmethod
-    def judge(
-        self, decided: decision.Decision, host: str
-    ) -> proximity.Verdict:
-        """Return the verdict on one host."""
 
     def filter_all(
         self,
         filter_obj_list: collections.abc.Iterable[typing.Any],
         spec_obj: typing.Any,
-    ) -> collections.abc.Iterable[typing.Any]:
+    ) -> HostStates:
         """Return the hosts that pass; the work per request is done once."""
-        if decision.is_rebuild(spec_obj):
-            return filter_obj_list
-        decided = decision.Decision(spec_obj, self._max_age_s)
-        if decided.request.asks_nothing:
-            return filter_obj_list
-        if decided.is_refused:
-            self._log_refusal(spec_obj, decided.request.problems)
-            return []
-        passing = []
-        failing = set()
-        for host_state in filter_obj_list:
-            verdict = self.judge(decided, host_state.host)
-            if verdict.passes:
-                passing.append(host_state)
-            else:
-                failing.add(verdict)
-        if failing and not passing:
-            nearest = sorted(failing, key=proximity.distance)[:_NAMED]
-            self._log_refusal(spec_obj, [v.reason for v in nearest])
-        return passing
+        hosts = list(filter_obj_list)
+        if self.mode == 'off' or decision.is_rebuild(spec_obj):
+            return hosts
+        decided = decision.Decision(spec_obj, hosts, self._rules)
+        if decided.refusal:
+            passing = self.refuse(decided)
+        else:
+            passing = self.decide(decided, hosts)
+        return passing if self.mode == 'enforce' else hosts
 
-    def _log_refusal(
-        self, spec_obj: typing.Any, reasons: collections.abc.Iterable[object]
-    ) -> None:
+    @abc.abstractmethod
+    def decide(
+        self, decided: decision.Decision, hosts: HostStates
+    ) -> HostStates:
+        """Return the hosts that pass, and log what is decided."""
+
+    def refuse(self, decided: decision.Decision) -> HostStates:
+        """Let no host pass, as what was asked cannot be read."""
+        self.log(decided, f'refused: {decided.refusal}')
+        return []
+
+    def log(self, decided: decision.Decision, outcome: str) -> None:
+        """Log the one line that a decision has."""
         LOG.info(
-            '%(filter)s refuses every host for server %(server)s: '
-            '%(reasons)s.',
-            {
-                'filter': self.__class__.__name__,
-                'server': spec_obj.instance_uuid,
-                'reasons': '; '.join(str(reason) for reason in reasons),
-            },
+            'Edge decision (%(mode)s) for server %(decided)s: %(outcome)s.',
+            {'mode': self.mode, 'decided': decided, 'outcome': outcome},
         )
+
+    def log_refusal(
+        self, decided: decision.Decision, verdicts: decision.Verdicts
+    ) -> None:
+        """Log that no host passes, and what is wrong at the nearest sites."""
+        nearest: dict[tuple[str, ...], str] = {}
+        for place, verdict in sorted(
+            verdicts.items(), key=lambda it: (proximity.distance(it[1]), it[0])
+        ):
+            nearest.setdefault(place.sites, verdict.reason)
+        reasons = list(nearest.values())[:_NAMED]
+        if len(nearest) > _NAMED:
+            reasons.append(f'and {len(nearest) - _NAMED} more')
+        self.log(decided, 'no host passes: ' + '; '.join(reasons))

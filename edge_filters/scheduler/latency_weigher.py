@@ -13,11 +13,15 @@ import typing
 
 import nova.conf
 from nova.scheduler import weights
+from oslo_log import log as logging
 
 from edge_filters import conf
 from edge_filters import proximity
 from edge_filters.scheduler import decision
+from edge_filters.scheduler import multiplier
 from edge_filters.scheduler import nova_compat
+
+LOG = logging.getLogger(__name__)
 
 CONF = nova.conf.CONF
 conf.register_opts(CONF)
@@ -32,11 +36,16 @@ class EdgeLatencyWeigher(weights.BaseHostWeigher):
 
     def __init__(self) -> None:
         self._settings = conf.read(CONF)
+        self._rules = decision.rules(self._settings)
+        self._multipliers = multiplier.Multipliers(
+            'edge_latency_weight_multiplier',
+            self._settings.edge_latency_weight_multiplier,
+        )
         nova_compat.follow_aggregates()
 
     def weight_multiplier(self, host_state: typing.Any) -> float:
-        """Return how much the weigher counts."""
-        return self._settings.edge_latency_weight_multiplier
+        """Return how much the weigher counts for a host."""
+        return self._multipliers.of(host_state)
 
     def weigh_objects(
         self,
@@ -44,16 +53,22 @@ class EdgeLatencyWeigher(weights.BaseHostWeigher):
         weight_properties: typing.Any,
     ) -> list[float]:
         """Return the score of each host, from 0 to 1."""
-        decided = decision.Decision(
-            weight_properties, self._settings.max_age_s
-        )
-        if decided.is_refused or not decided.request.origins:
-            return [0.0] * len(weighed_obj_list)
+        hosts = [weighed.obj for weighed in weighed_obj_list]
+        nothing = [0.0] * len(hosts)
+        if self._settings.mode != 'enforce':
+            return nothing
+        decided = decision.Decision(weight_properties, hosts, self._rules)
+        if decided.request.asks_nothing:
+            return nothing
+        if decided.refusal:
+            # A filter of ours would have refused the server.
+            LOG.info(
+                'Server %(decided)s is not weighed: %(refusal)s.',
+                {'decided': decided, 'refusal': decided.refusal},
+            )
+            return nothing
         return proximity.scores(
-            [
-                decided.judge_latency(weighed.obj.host).cost_ms
-                for weighed in weighed_obj_list
-            ],
+            [decided.judge_latency(host.host).cost_ms for host in hosts],
             self._settings.rtt_horizon_ms,
             self._settings.rtt_band_ms,
         )

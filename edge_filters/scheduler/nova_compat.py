@@ -31,6 +31,9 @@ LOG = logging.getLogger(__name__)
 
 POLL_INTERVAL_S = 60
 
+# How many warnings one change of one aggregate may cause.
+_WARNINGS_AT_ONCE = 10
+
 _METHODS = ('_init_aggregates', 'update_aggregates', 'delete_aggregate')
 
 
@@ -48,21 +51,13 @@ class AggregateWatch:
 
     def follow(self, manager_class: type) -> None:
         """Learn of aggregates whenever a host manager does."""
+        if self._polls:
+            return
         missing = [
             name for name in _METHODS if not hasattr(manager_class, name)
         ]
         if missing:
-            LOG.warning(
-                'This Nova has no %(missing)s: sites are read from the '
-                'database every %(interval)d seconds instead. Use a release '
-                'of edge-filters that knows this release of Nova.',
-                {
-                    'missing': ', '.join(missing),
-                    'interval': POLL_INTERVAL_S,
-                },
-            )
-            self._polls = True
-            self._read_database()
+            self._poll_instead(', '.join(missing))
             return
         for name in _METHODS:
             self._follow_method(manager_class, name)
@@ -76,25 +71,57 @@ class AggregateWatch:
         def followed(
             manager: typing.Any, *args: typing.Any, **kwargs: typing.Any
         ) -> typing.Any:
-            result = method(manager, *args, **kwargs)
             try:
-                self.update(lambda: manager.aggs_by_id)
-            except Exception:
-                LOG.exception('The sites stay as they were')
-            return result
+                return method(manager, *args, **kwargs)
+            finally:
+                # Nova has the aggregate even where its method fails later.
+                self._update_from(manager)
 
         followed.followed_by = self  # type: ignore[attr-defined]
         setattr(manager_class, name, followed)
 
+    def _update_from(self, manager: typing.Any) -> None:
+        if hasattr(manager, 'aggs_by_id'):
+            self._try(lambda: self.update(lambda: manager.aggs_by_id))
+        elif not self._polls:
+            self._poll_instead('aggs_by_id')
+
+    def _poll_instead(self, missing: str) -> None:
+        LOG.warning(
+            'This Nova has no %(missing)s: sites are read from the database '
+            'every %(interval)d seconds instead. Use a release of '
+            'edge-filters that knows this release of Nova.',
+            {'missing': missing, 'interval': POLL_INTERVAL_S},
+        )
+        self._polls = True
+        self._try(lambda: self.update(_all_aggregates))
+
+    def _try(self, change: collections.abc.Callable[[], None]) -> None:
+        try:
+            change()
+        except Exception:
+            LOG.exception('The sites stay as they were')
+
     def snapshot(self) -> latency_snapshot.Snapshot:
         """Return all sites as they are now."""
         if self._polls and self._poller_pid != os.getpid():
-            # Not in follow(): threads do not survive the fork of the workers.
-            self._poller_pid = os.getpid()
-            threading.Thread(
-                target=self._poll, name='edge-filters-poll', daemon=True
-            ).start()
+            self._start_polling()
         return self._snapshot
+
+    def _start_polling(self) -> None:
+        # Not in follow(): threads do not survive the fork of the workers.
+        with self._changing:
+            if self._poller_pid == os.getpid():
+                return
+            self._poller_pid = os.getpid()
+        threading.Thread(
+            target=self._poll, name='edge-filters-poll', daemon=True
+        ).start()
+
+    def _poll(self) -> None:
+        while True:
+            time.sleep(POLL_INTERVAL_S)
+            self._try(lambda: self.update(_all_aggregates))
 
     def update(
         self,
@@ -113,42 +140,47 @@ class AggregateWatch:
                 self._aggregates.keys() - aggregates.keys()
             )
             for aggregate_id, aggregate in aggregates.items():
-                old = self._aggregates.get(aggregate_id)
-                if not _is_same(aggregate, old):
-                    changes[aggregate_id] = self._parse(aggregate)
+                try:
+                    if not self._has(aggregate):
+                        changes[aggregate_id] = self._parse(aggregate)
+                except Exception:
+                    LOG.exception('Aggregate %s stays as it was', aggregate_id)
             self._snapshot = self._snapshot.replace(changes)
             self._aggregates = aggregates
+
+    def _has(self, aggregate: typing.Any) -> bool:
+        """Return whether an aggregate is known as it is."""
+        known = self._aggregates.get(aggregate.id)
+        return aggregate is known or (
+            known is not None
+            and aggregate.metadata == known.metadata
+            and aggregate.hosts == known.hosts
+        )
 
     def _parse(self, aggregate: typing.Any) -> metadata.SiteRecord | None:
         record, problems = metadata.parse_site(
             aggregate.metadata or {}, aggregate.hosts or ()
         )
-        for problem in problems:
-            if self._warnings.is_due((problem.site, problem.key)):
-                LOG.warning(
-                    'Aggregate %(aggregate)s, %(problem)s.',
-                    {'aggregate': aggregate.id, 'problem': problem},
-                )
+        problems = [
+            problem
+            for problem in problems
+            if self._warnings.is_due((aggregate.id, problem.key))
+        ]
+        for problem in problems[:_WARNINGS_AT_ONCE]:
+            LOG.warning(
+                'Aggregate %(aggregate)s, %(problem)s.',
+                {'aggregate': aggregate.id, 'problem': problem},
+            )
+        if len(problems) > _WARNINGS_AT_ONCE:
+            LOG.warning(
+                'Aggregate %(aggregate)s has %(more)d more keys that are '
+                'skipped.',
+                {
+                    'aggregate': aggregate.id,
+                    'more': len(problems) - _WARNINGS_AT_ONCE,
+                },
+            )
         return record
-
-    def _poll(self) -> None:
-        while True:
-            time.sleep(POLL_INTERVAL_S)
-            self._read_database()
-
-    def _read_database(self) -> None:
-        try:
-            self.update(_all_aggregates)
-        except Exception:
-            LOG.exception('The sites stay as they were')
-
-
-def _is_same(new: typing.Any, old: typing.Any) -> bool:
-    return new is old or (
-        old is not None
-        and new.metadata == old.metadata
-        and new.hosts == old.hosts
-    )
 
 
 def _all_aggregates() -> dict[int, typing.Any]:

@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Edge site filter: keeps a server at the sites that it asks for.
+"""Edge site filter: keeps a server at the sites that it may run at.
 
-A server names the sites it may run at with ``edge:site`` and those it may not
-run at with ``edge:avoid_site``, as scheduler hints or as extra specs of its
-flavor.
+A server names the sites it may run at with ``edge:site``, those it may not
+run at with ``edge:avoid_site``, and the tiers of sites it may run at with
+``edge:tier``, as scheduler hints or as extra specs of its flavor. The
+``edge:status`` of a site binds every server, whatever it says.
 """
 
-from edge_filters import proximity
 from edge_filters.scheduler import decision
 from edge_filters.scheduler import edge_filter
 
@@ -14,8 +14,17 @@ from edge_filters.scheduler import edge_filter
 class EdgeSiteFilter(edge_filter.EdgeFilter):
     """Pass the hosts of the sites that a server may run at."""
 
-    def judge(
-        self, decided: decision.Decision, host: str
-    ) -> proximity.Verdict:
-        """Return whether a server may run at the site of a host."""
-        return decided.judge_site(host)
+    def decide(
+        self, decided: decision.Decision, hosts: edge_filter.HostStates
+    ) -> edge_filter.HostStates:
+        """Return the hosts that pass; log only if there are none."""
+        if not decided.concerns_sites:
+            return hosts
+        passing = [
+            host_state
+            for host_state in hosts
+            if decided.judge_site(host_state.host).passes
+        ]
+        if hosts and not passing:
+            self.log_refusal(decided, decided.site_verdicts)
+        return passing

@@ -10,13 +10,13 @@ ROOT = pathlib.Path(edge_filters.__file__).parent
 
 # Which rooms of the house a room may import from, besides itself.
 MAY_IMPORT = {
-    '': set(),
+    '': {'spelling'},
     'conf': set(),
     'spelling': set(),
     'latency': {'spelling'},
     'origins': {'spelling'},
     'proximity': {'latency', 'origins'},
-    'scheduler': {'conf', 'latency', 'origins', 'proximity'},
+    'scheduler': {'conf', 'latency', 'origins', 'proximity', 'spelling'},
 }
 MAY_IMPORT_NOVA = {'scheduler'}
 

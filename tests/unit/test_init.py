@@ -6,10 +6,18 @@ import sys
 import fixtures
 
 import edge_filters
+from edge_filters.scheduler import latency_filter
 from tests.unit import base
 
 THIRD_PACKAGE = """
 class ThirdEdgeFilter:
+    def filter_all(self):
+        pass
+
+class EdgeLatencyFilter(ThirdEdgeFilter):
+    pass
+
+class Weigher:
     pass
 
 def not_a_class():
@@ -19,8 +27,12 @@ ENTRY_POINTS = """
 [edge_filters.filters]
 third = third_package:ThirdEdgeFilter
 again = third_package:ThirdEdgeFilter
+clash = third_package:EdgeLatencyFilter
 broken = third_package.not_there:Filter
 function = third_package:not_a_class
+
+[edge_filters.weighers]
+no_weigher = third_package:Weigher
 """
 
 
@@ -63,16 +75,23 @@ class RegisteredClassesTest(base.TestCase):
         self._install_third_package()
         names = [cls.__name__ for cls in edge_filters.all_filters()]
         self.assertEqual(1, names.count('ThirdEdgeFilter'))
-        self.assertIn('EdgeLatencyFilter', names)
+        self.assertEqual(1, names.count('EdgeLatencyFilter'))
 
     def test_broken_entry_points(self):
         """What cannot be loaded is skipped, with an error that names it."""
         self._install_third_package()
-        edge_filters.all_filters()
-        self.assertIn(
-            'broken (third_package.not_there:Filter)', self.log.output
-        )
-        self.assertIn(
-            'function of edge_filters.filters is third_package:not_a_class',
-            self.log.output,
-        )
+        filters = edge_filters.all_filters()
+        self.assertIn(latency_filter.EdgeLatencyFilter, filters)
+        weighers = edge_filters.all_weighers()
+        self.assertEqual(1, len(weighers))
+        for message in (
+            'broken (third_package.not_there:Filter) of edge_filters.filters '
+            'is skipped, as it cannot be loaded: "No module named',
+            'function (third_package:not_a_class) of edge_filters.filters is '
+            'skipped, as it has no class.filter_all()',
+            'clash (third_package:EdgeLatencyFilter) of edge_filters.filters '
+            'is skipped, as there is another class EdgeLatencyFilter',
+            'no_weigher (third_package:Weigher) of edge_filters.weighers is '
+            'skipped, as it has no class.weigh_objects()',
+        ):
+            self.assertIn(message, self.log.output)

@@ -24,10 +24,14 @@ class OptionsTest(base.TestCase):
         """The defaults are those of the design."""
         self.assertEqual(
             conf.Settings(
+                mode='enforce',
+                fallback='none',
                 edge_latency_weight_multiplier=1500.0,
                 rtt_horizon_ms=300.0,
                 rtt_band_ms=2.0,
                 max_age_s=2400,
+                access_rtt_ms=5.0,
+                estimate_ms_per_km=0.027,
             ),
             self._read(),
         )
@@ -35,17 +39,26 @@ class OptionsTest(base.TestCase):
     def test_impossible_values(self):
         """A value that cannot be is refused, and the option is named."""
         for name, value in (
+            ('mode', 'on'),
+            ('mode', ''),
+            ('fallback', 'farthest'),
             ('edge_latency_weight_multiplier', '-1'),
             ('edge_latency_weight_multiplier', 'nan'),
             ('edge_latency_weight_multiplier', 'inf'),
+            ('edge_latency_weight_multiplier', '1e10'),
             ('edge_latency_weight_multiplier', ''),
-            ('rtt_horizon_ms', '0'),
+            ('rtt_horizon_ms', '9.9'),
             ('rtt_horizon_ms', 'nan'),
             ('rtt_horizon_ms', 'far'),
             ('rtt_band_ms', '-0.1'),
             ('rtt_band_ms', 'nan'),
             ('max_age', '0'),
             ('max_age', 'old'),
+            ('max_age', ''),
+            ('access_rtt_ms', '-1'),
+            ('access_rtt_ms', 'nan'),
+            ('estimate_ms_per_km', '1.1'),
+            ('estimate_ms_per_km', ''),
         ):
             error = self.assertRaises(ValueError, self._read, **{name: value})
             self.assertIn(name, str(error))
@@ -62,5 +75,12 @@ class OptionsTest(base.TestCase):
         """The generator of the sample file sees every option, with help."""
         ((group, options),) = conf.list_opts()
         self.assertEqual('edge_filters', group.name)
+        fields = {option.dest.removesuffix('_s') for option in options}
+        self.assertEqual(
+            fields,
+            {name.removesuffix('_s') for name in conf.Settings.__slots__},
+        )
         for option in options:
-            self.assertIn('Possible values:', option.help)
+            self.assertIn('Related options:', option.help)
+            if not getattr(option.type, 'choices', None):
+                self.assertIn('Possible values:', option.help)

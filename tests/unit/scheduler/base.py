@@ -30,10 +30,20 @@ def request_spec(hints=None, extra_specs=None, **fields):
     )
 
 
-def move_spec(hints=None, extra_specs=None):
-    """The spec of a move: no boot names a cell."""
-    destination = objects.Destination(cell=objects.CellMapping(id=1))
-    return request_spec(hints, extra_specs, requested_destination=destination)
+def move_spec(hints=None, extra_specs=None, source=None, **fields):
+    """The spec of a move, which alone names a cell.
+
+    :param source: the host that Nova ignores, as the server comes from there
+    """
+    return request_spec(
+        hints,
+        extra_specs,
+        requested_destination=objects.Destination(
+            cell=objects.CellMapping(id=1)
+        ),
+        ignore_hosts=[source] if source else None,
+        **fields,
+    )
 
 
 def host_states(*names):
@@ -53,6 +63,11 @@ class TestCase(base.TestCase):
         # Undone after each test: it would go on to follow Nova's class.
         self.patch(nova_compat, 'follow_aggregates', lambda: None)
         self.log = self.useFixture(fixtures.FakeLogger('edge_filters'))
+
+    def set_options(self, group='edge_filters', **options):
+        for name, value in options.items():
+            nova.conf.CONF.set_override(name, value, group)
+            self.addCleanup(nova.conf.CONF.clear_override, name, group)
 
     def set_sites(self, *aggregates):
         """Make aggregates of (metadata, hosts) the only ones there are."""

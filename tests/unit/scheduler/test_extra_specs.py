@@ -17,6 +17,11 @@ class ExtraSpecsTest(base.TestCase):
             ('edge:max_rtt_ms', '12.5'),
             ('edge:site', 'par-01'),
             ('edge:avoid_site', 'par-01,lyo-01'),
+            ('edge:tier', 'far-edge,core'),
+            ('edge:max_jitter_ms', '1'),
+            ('edge:max_loss_pct', '0.1'),
+            ('edge:unmeasured', 'estimate'),
+            ('edge:fallback', 'Nearest'),
         ):
             validators.validate(name, value)
 
@@ -31,6 +36,9 @@ class ExtraSpecsTest(base.TestCase):
             ('edge:origin', ''),
             ('edge:origin', 'paris,'),
             ('edge:site', 'par 01'),
+            ('edge:near', '48.85,2.35'),
+            ('edge:unmeasured', 'guess'),
+            ('edge:fallback', 'none,moves'),
         ):
             self.assertRaises(
                 exception.ValidationError, validators.validate, name, value

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 
+import sys
 import threading
 
 import fixtures
@@ -96,36 +97,104 @@ class FollowTest(base.TestCase):
             self.log.output,
         )
 
+    def test_a_bad_value_of_each_aggregate(self):
+        """Two aggregates with the same fault are both named."""
+        for number in (3, 4):
+            self.manager.update_aggregates(
+                base.aggregate(number, {'edge:site': 'b d'}, [])
+            )
+        for number in (3, 4):
+            self.assertIn(f'Aggregate {number}, site', self.log.output)
+
+    def test_many_bad_values(self):
+        """However many keys are bad, the log is not flooded."""
+        keys = {f'edge:rtt:{number}': 'x' for number in range(1000)}
+        self.manager.update_aggregates(
+            base.aggregate(2, {**LYO, **keys}, ['lyo-1'])
+        )
+        self.assertEqual(11, self.log.output.count('Aggregate 2'))
+        self.assertIn('has 991 more keys that are skipped', self.log.output)
+
+    def test_nova_fails_later(self):
+        """An aggregate that Nova has is ours, even if Nova's method fails."""
+        lyo = base.aggregate(2, LYO, ['lyo-1'])
+        del self.manager.host_aggregates_map
+        self.assertRaises(AttributeError, self.manager.update_aggregates, lyo)
+        self.assertIs(lyo, self.manager.aggs_by_id[2])
+        self.assertIn('lyo', self._sites())
+
+    def test_result_of_nova(self):
+        """What Nova's method returns is returned."""
+
+        class HostManager:
+            aggs_by_id = {}  # noqa: RUF012
+
+            def _init_aggregates(self):
+                return 'result'
+
+            update_aggregates = delete_aggregate = _init_aggregates
+
+        self.watch.follow(HostManager)
+        self.assertEqual('result', HostManager().update_aggregates())
+
+    def test_one_bad_aggregate(self):
+        """An aggregate that we stumble over costs no other."""
+        self.manager.aggs_by_id[7] = base.objects.Aggregate(id=7)
+        self.manager.update_aggregates(base.aggregate(2, LYO, ['lyo-1']))
+        self.assertIn('Aggregate 7 stays as it was', self.log.output)
+        self.assertEqual({'par': ['par-1'], 'lyo': ['lyo-1']}, self._sites())
+
     def test_nova_is_not_hurt(self):
         """What goes wrong here is logged, and does not reach Nova."""
-        self.patch(metadata, 'parse_site', lambda keys, hosts: 1 / 0)
+        self.patch(self.watch, 'update', lambda read: 1 / 0)
         self.manager.update_aggregates(base.aggregate(2, LYO, ['lyo-1']))
         self.assertIn(2, self.manager.aggs_by_id)
         self.assertEqual({'par': ['par-1']}, self._sites())
         self.assertIn('ZeroDivisionError', self.log.output)
 
-    def test_concurrent_changes(self):
-        """After concurrent changes the sites are those Nova ended with."""
+    def test_last_to_finish_has_read_last(self):
+        """A change that is slow to be read does not undo a later one."""
+        is_reading, may_go_on = threading.Event(), threading.Event()
 
-        def change(start):
-            for number in range(start, start + 50):
-                keys = {**LYO, 'edge:rtt:paris': str(number)}
-                self.manager.update_aggregates(
-                    base.aggregate(2, keys, ['lyo-1'])
-                )
+        def read_slowly():
+            is_reading.set()
+            may_go_on.wait()
+            return {2: self.held}
 
-        threads = [
-            threading.Thread(target=change, args=(start,))
-            for start in range(0, 400, 50)
-        ]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-        held = self.manager.aggs_by_id[2].metadata['edge:rtt:paris']
-        sites = self.watch.snapshot()
-        figure = sites.figure(sites.place('lyo-1'), 'paris')
-        self.assertEqual(float(held), figure.rtt_ms)
+        self.held = base.aggregate(2, LYO, ['lyo-1'])
+        slow = threading.Thread(target=self.watch.update, args=(read_slowly,))
+        slow.start()
+        is_reading.wait()
+        old, self.held = self.held, base.aggregate(2, LYO, ['lyo-2'])
+        quick = threading.Thread(
+            target=self.watch.update, args=(lambda: {2: self.held},)
+        )
+        quick.start()
+        quick.join(0.05)
+        self.assertTrue(quick.is_alive())  # it waits for the slow one
+        self.held, new = old, self.held
+        may_go_on.set()
+        slow.join()
+        self.held = new
+        quick.join()
+        self.assertEqual({'lyo': ['lyo-2']}, self._sites())
+
+    def test_readers_do_not_wait(self):
+        """While aggregates change, requests read the old snapshot."""
+        is_reading, may_go_on = threading.Event(), threading.Event()
+
+        def read_slowly():
+            is_reading.set()
+            may_go_on.wait()
+            return {}
+
+        slow = threading.Thread(target=self.watch.update, args=(read_slowly,))
+        slow.start()
+        is_reading.wait()
+        self.assertEqual({'par': ['par-1']}, self._sites())
+        may_go_on.set()
+        slow.join()
+        self.assertEqual({}, self._sites())
 
 
 class PollTest(base.TestCase):
@@ -145,7 +214,9 @@ class PollTest(base.TestCase):
             )
         )
         self.ticks = threading.Semaphore(0)
+        self.addCleanup(self._end_pollers)
         self.slept = threading.Semaphore(0)
+        self.is_over = False
         self.useFixture(
             fixtures.MonkeyPatch(
                 'edge_filters.scheduler.nova_compat.time.sleep', self._sleep
@@ -154,8 +225,18 @@ class PollTest(base.TestCase):
         self.watch.follow(self.HostManager)
 
     def _sleep(self, seconds):
+        self.assertEqual(60, seconds)
         self.slept.release()
         self.ticks.acquire()
+        if self.is_over:
+            sys.exit()
+
+    def _end_pollers(self):
+        self.is_over = True
+        self.ticks.release(9)
+        for thread in threading.enumerate():
+            if thread.name == 'edge-filters-poll':
+                thread.join()
 
     def test_read_at_once(self):
         """The sites are there from the start, and what is missing is said."""
@@ -168,6 +249,56 @@ class PollTest(base.TestCase):
         """The thread starts with the first request, in each process."""
         names = [thread.name for thread in threading.enumerate()]
         self.assertNotIn('edge-filters-poll', names)
+
+    def test_asked_once(self):
+        """Filters and weigher ask for the same; it is read and said once."""
+        self.in_database.clear()
+        self.watch.follow(self.HostManager)
+        self.assertEqual(1, self.log.output.count('This Nova has no'))
+        self.assertIn('par', self.watch.snapshot().sites)
+
+    def test_one_thread_each_process(self):
+        """However many requests, a process polls once; so does its child."""
+        for pid in (1, 1, 2, 2):
+            with fixtures.MonkeyPatch('os.getpid', lambda pid=pid: pid):
+                self.watch.snapshot()
+        self.assertEqual(
+            2,
+            [thread.name for thread in threading.enumerate()].count(
+                'edge-filters-poll'
+            ),
+        )
+
+    def test_database_away(self):
+        """A database that is away leaves the sites as they were."""
+        self.watch.snapshot()
+        self.slept.acquire()
+        self.useFixture(
+            fixtures.MonkeyPatch(
+                'nova.objects.AggregateList.get_all',
+                classmethod(lambda cls, context: 1 / 0),
+            )
+        )
+        self.ticks.release()
+        self.slept.acquire()
+        self.assertEqual({'par'}, set(self.watch.snapshot().sites))
+        self.assertIn('The sites stay as they were', self.log.output)
+
+    def test_attribute_renamed(self):
+        """Where the attribute alone is gone the database is polled too."""
+
+        class HostManager:
+            def _init_aggregates(self):
+                pass
+
+            update_aggregates = delete_aggregate = _init_aggregates
+
+        watch = nova_compat.AggregateWatch()
+        watch.follow(HostManager)
+        HostManager()._init_aggregates()
+        HostManager()._init_aggregates()
+        self.assertIn('par', watch.snapshot().sites)
+        self.assertEqual(1, self.log.output.count('This Nova has no aggs_by'))
 
     def test_read_again(self):
         """A change in the database is seen after the interval."""

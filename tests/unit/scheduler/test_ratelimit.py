@@ -24,4 +24,6 @@ class RateLimitTest(base.TestCase):
         for key in range(20000):
             self.assertTrue(self.limit.is_due(key))
         self.assertLessEqual(len(self.limit._said), 10000)
-        self.assertFalse(self.limit.is_due(19999))
+        # The oldest are forgotten, not all.
+        self.assertFalse(self.limit.is_due(10001))
+        self.assertTrue(self.limit.is_due(9999))

@@ -26,6 +26,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except pair.BootsFailed as failure:
         print(failure, file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        print('Interrupted; both clouds are gone.', file=sys.stderr)
+        return 130
     nearest = worlds.nearest_with_room(world, outcomes[pair.STEERED])
     _print_table(outcomes, nearest)
     _print_summary(world, outcomes)

@@ -116,6 +116,8 @@ class _Child:
 
     def __exit__(self, *_exc_info: object) -> None:
         self._process.terminate()
+        self._process.join(timeout=5)
+        self._process.kill()
         self._process.join()
 
     @property

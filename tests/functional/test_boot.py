@@ -9,6 +9,50 @@ from tests.functional import base
 PARIS = {'edge:origin': 'paris'}
 
 
+def spec(hints):
+    """A request as the scheduler gets it."""
+    return objects.RequestSpec(
+        instance_uuid=base.UUID,
+        scheduler_hints=hints,
+        flavor=objects.Flavor(
+            vcpus=1,
+            memory_mb=512,
+            root_gb=1,
+            ephemeral_gb=0,
+            swap=0,
+            extra_specs={},
+        ),
+        image=objects.ImageMeta(properties=objects.ImageMetaProps()),
+        ignore_hosts=None,
+        force_hosts=None,
+        force_nodes=None,
+        requested_destination=None,
+        instance_group=None,
+        pci_requests=None,
+        numa_topology=None,
+        limits=None,
+        num_instances=1,
+    )
+
+
+def host_states(cloud):
+    """All hosts as the scheduler sees them."""
+    return list(
+        cloud.scheduler.host_manager.get_host_states_by_uuids(
+            nova_context.get_admin_context(), None, spec({})
+        )
+    )
+
+
+def ranking(manager, states, asked):
+    """The hosts that a manager would take, best first, and their weights."""
+    passing = manager.get_filtered_hosts(states, asked)
+    return [
+        (weighed.obj.host, weighed.weight)
+        for weighed in manager.get_weighed_hosts(passing, asked)
+    ]
+
+
 class BootTest(base.TestCase):
     """Servers are booted through the API, and placed by the scheduler."""
 
@@ -129,46 +173,15 @@ class NothingAskedTest(base.TestCase):
         self.make_sites(par=4, lyo=9, mrs=None)
         self.boot()
         self.boot(hints=PARIS)
-        context = nova_context.get_admin_context()
-        spec = objects.RequestSpec(
-            instance_uuid=base.UUID,
-            scheduler_hints={},
-            flavor=objects.Flavor(
-                vcpus=1,
-                memory_mb=512,
-                root_gb=1,
-                ephemeral_gb=0,
-                swap=0,
-                extra_specs={},
-            ),
-            image=objects.ImageMeta(properties=objects.ImageMetaProps()),
-            ignore_hosts=None,
-            force_hosts=None,
-            force_nodes=None,
-            requested_destination=None,
-            instance_group=None,
-            pci_requests=None,
-            numa_topology=None,
-            limits=None,
-            num_instances=1,
-        )
-        ours = self.cloud.scheduler.host_manager
-        states = list(ours.get_host_states_by_uuids(context, None, spec))
+        states = host_states(self.cloud)
         self.assertEqual(len(base.HOSTS), len(states))
+        ours = ranking(self.cloud.scheduler.host_manager, states, spec({}))
         self.cloud.restart_scheduler(edge_filters=False)
         self.addCleanup(self.cloud.restart_scheduler, edge_filters=True)
         stock = self.cloud.scheduler.host_manager
         self.assertNotIn('EdgeLatencyFilter', stock.filter_cls_map)
-
-        def ranking(manager):
-            passing = manager.get_filtered_hosts(states, spec)
-            return [
-                (one.obj.host, one.weight)
-                for one in manager.get_weighed_hosts(passing, spec)
-            ]
-
-        self.assertEqual(ranking(stock), ranking(ours))
-        self.assertEqual(len(base.HOSTS), len(ranking(ours)))
+        self.assertEqual(ranking(stock, states, spec({})), ours)
+        self.assertEqual(len(base.HOSTS), len(ours))
 
 
 class BadInputTest(base.TestCase):

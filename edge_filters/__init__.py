@@ -50,7 +50,9 @@ def _registered_classes(namespace: str, method: str) -> list[type]:
     return list(classes.values())
 
 
-def _ours_first(extension: 'stevedore.extension.Extension[type]') -> tuple[bool, str]:
+def _ours_first(
+    extension: 'stevedore.extension.Extension[type]',
+) -> tuple[bool, str]:
     target = extension.entry_point_target
     return not target.startswith('edge_filters.'), target
 

@@ -343,8 +343,6 @@ def _object_to_rtt(
             is_bound and figure.rtt_ms == max_rtt_ms
         ):
             return f'over {max_rtt_ms:g} ms'
-        if not is_bound:
-            return None
     if unmeasured == 'accept':
         return None
     if is_estimate and unmeasured == 'reject':
@@ -387,9 +385,8 @@ def _object_to_loss(
         return None if unmeasured == 'accept' else 'its loss not measured'
     if figure.loss_pct > limit:
         return f'its loss of {figure.loss_pct:g} % over {limit:g} %'
-    if (figure.count or 0) * limit >= _PROBES_FOR_ONE_PCT and limit > 0:
-        return None
-    if unmeasured == 'accept':
+    is_sure = (figure.count or 0) * limit >= _PROBES_FOR_ONE_PCT
+    if is_sure or unmeasured == 'accept':
         return None
     return f'its loss measured with too few probes for {limit:g} %'
 

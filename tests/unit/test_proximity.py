@@ -18,7 +18,7 @@ NOW = 1795428000.0  # 2026-11-23T10:00:00Z
 FRESH = 'at=2026-11-23T09:59:20Z'
 OLD = 'at=2026-11-22T10:00:00Z'
 AHEAD = 'at=2026-11-23T10:05:00Z'
-SLIGHTLY_AHEAD = 'at=2026-11-23T10:00:59Z'
+SLIGHTLY_AHEAD = 'at=2026-11-23T10:01:00Z'
 LOST = '- loss=100'
 RULES = proximity.Rules(
     max_age_s=2400, estimator=estimate.Estimator(5, 0.02), fallback='none'
@@ -534,8 +534,8 @@ class ReasonTest(LatencyTestCase):
             ),
             (
                 {'paris': f'7.2 {SLIGHTLY_AHEAD}'},
-                {'max_rtt_ms': 8},
-                'par is 7.2 ms from paris (0 s old), within 8 ms',
+                {'max_rtt_ms': 7.2},
+                'par is 7.2 ms from paris (0 s old), within 7.2 ms',
             ),
             (
                 {'paris': f'7.2 {OLD}'},

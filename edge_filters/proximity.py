@@ -10,6 +10,7 @@ import dataclasses
 import enum
 import math
 
+from edge_filters import spelling
 from edge_filters.latency import estimate
 from edge_filters.latency import metadata
 from edge_filters.latency import sample
@@ -23,9 +24,6 @@ _ROUNDING_MS = 1e-9
 # was lost: the "rule of three" (Hanley and Lippman-Hand, "If Nothing Goes
 # Wrong, Is Everything All Right?", JAMA 249 (13), 1983), in percent.
 _PROBES_FOR_ONE_PCT = 300
-
-# How many names a reason has in it.
-_NAMED = 5
 
 
 class Provenance(enum.Enum):
@@ -65,7 +63,7 @@ class Verdict:
     :param passes: whether the server may run there
     :param reason: why, in words, with the figures
     :param cost_ms: RTT to the farthest origin in milliseconds; None: unknown
-    :param provenance: how the cost is known; None: no origin was given
+    :param provenance: how that is known; None: no origin was given
     """
 
     passes: bool
@@ -154,14 +152,15 @@ def judge_latency(
     =============== =============== =============== ===============
     measured        RTT <= max      RTT <= max      RTT <= max
     stale           (1)             (2)             passes
-    estimated       fails           RTT <= max      passes
+    estimated       (1)             (2)             passes
     farther than X  (3)             (3)             (3)
     unmeasured      fails           fails           passes
     unreachable     fails           fails           fails
     =============== =============== =============== ===============
 
     1. passes without a budget for RTT, jitter or loss; else fails
-    2. as estimated where it can be estimated too, else (1)
+    2. RTT <= max, where it is, or can be, estimated from what is not stale;
+       else as (1)
     3. fails if X is at least the maximum; else as unmeasured
 
     A jitter passes if it is at most the maximum; where it is not measured, or
@@ -179,7 +178,13 @@ def judge_latency(
         for figure in figures or [None]
     ]
     worst = max(verdicts, key=lambda it: (not it.passes, distance(it)))
-    return dataclasses.replace(worst, cost_ms=_farthest(verdicts))
+    farthest = max(
+        verdicts,
+        key=lambda it: (distance(it), it.provenance is Provenance.UNREACHABLE),
+    )
+    return Verdict(
+        worst.passes, worst.reason, farthest.cost_ms, farthest.provenance
+    )
 
 
 def judge_distance(
@@ -205,14 +210,6 @@ def judge_distance(
         return Verdict(True, reason, None, Provenance.UNMEASURED)
     reason = f'{where} about {max(rtts_ms):.3g} ms {whence}'
     return Verdict(True, reason, max(rtts_ms), Provenance.ESTIMATED)
-
-
-def _farthest(
-    verdicts: collections.abc.Iterable[Verdict],
-) -> float | None:
-    """Return the largest cost in milliseconds; None: one is unknown."""
-    farthest_ms = max(map(distance, verdicts))
-    return None if math.isinf(farthest_ms) else farthest_ms
 
 
 def distance(verdict: Verdict) -> float:
@@ -253,13 +250,13 @@ def _figures(
 ]:
     """Yield whence users come, and what is known from there to a place."""
     estimator = rules.estimator
+    prefers_estimate = request.has_budget and request.unmeasured == 'estimate'
+
+    def is_too_old(figure: sample.Sample) -> bool:
+        return prefers_estimate and figure.is_stale(now, rules.max_age_s)
+
     for origin in request.origins:
-        figures = snapshot.figures(place, origin, estimator)
-        if request.has_budget and request.unmeasured == 'estimate':
-            if any(it and it.is_stale(now, rules.max_age_s) for it in figures):
-                estimates = snapshot.estimates(place, origin, estimator)
-                figures = figures if None in estimates else estimates
-        yield origin, figures
+        yield origin, snapshot.figures(place, origin, estimator, is_too_old)
     for latitude, longitude in request.near:
         users = estimate.Position(latitude, longitude)
         figures = snapshot.from_position(place, users, estimator)
@@ -301,10 +298,10 @@ def _judge_figure(
         if objection is not None:
             reason = f'{reason}, {objection}'
             return Verdict(False, reason, cost_ms, provenance)
-    max_rtt_ms = request.max_rtt_ms
-    if max_rtt_ms is not None and cost_ms is not None:
-        if cost_ms <= max_rtt_ms:
-            reason += f', within {max_rtt_ms:g} ms'
+    if unmeasured == 'accept' and provenance is not Provenance.MEASURED:
+        reason += ', accepted as it is' if request.has_budget else ''
+    elif request.max_rtt_ms is not None:
+        reason += f', within {request.max_rtt_ms:g} ms'
     return Verdict(True, reason, cost_ms, provenance)
 
 
@@ -345,13 +342,13 @@ def _object_to_rtt(
             return f'over {max_rtt_ms:g} ms'
     if unmeasured == 'accept':
         return None
-    if is_estimate and unmeasured == 'reject':
-        return 'which is only an estimate'
     if is_bound or figure.rtt_ms is None:
         return 'and nobody knows how far'
-    if is_fresh or not request.has_budget:
+    if not request.has_budget:
         return None
-    return 'too old for a budget'
+    if is_estimate and unmeasured == 'reject':
+        return 'which is only an estimate'
+    return None if is_fresh else 'too old for a budget'
 
 
 def _object_to_jitter(
@@ -413,17 +410,14 @@ def settle(
     unknown origins, those of the flavor count where none of the hint is left,
     and it forgets its budget where there is none at all.
     """
-    unknown = [it for it in request.origins if not snapshot.knows(it)]
+    unknown = set(request.origins) - snapshot.origins
     if unknown:
-        problems = [
-            origins_request.Problem(
-                request.origin_source,
-                origins_request.ORIGIN.name,
-                f'{origin!r} is not known: no site has a figure for it',
-            )
-            for origin in unknown
-        ]
-        request = _with_problems(request, problems)
+        problem = origins_request.Problem(
+            request.origin_source,
+            origins_request.ORIGIN.name,
+            f'{_names(unknown)} is not known: no site has a figure for it',
+        )
+        request = _with_problem(request, problem)
         if is_move:
             request = _with_known_origins(request, snapshot)
     if request.has_budget and not request.has_users:
@@ -438,42 +432,37 @@ def settle(
                 'needs to know where its users are; give '
                 f'{origins_request.ORIGIN.name} too',
             )
-            request = _with_problems(request, [problem])
+            request = _with_problem(request, problem)
     return request
 
 
 def _with_known_origins(
     request: origins_request.Request, snapshot: latency_snapshot.Snapshot
 ) -> origins_request.Request:
-    origins = tuple(filter(snapshot.knows, request.origins))
+    is_known = snapshot.origins.__contains__
+    origins = tuple(filter(is_known, request.origins))
     source = request.origin_source
     if not origins and not request.near:
-        origins = tuple(filter(snapshot.knows, request.flavor_origins))
+        origins = tuple(filter(is_known, request.flavor_origins))
         source = 'flavor' if origins else ''
     return dataclasses.replace(request, origins=origins, origin_source=source)
 
 
-def _with_problems(
-    request: origins_request.Request,
-    problems: collections.abc.Iterable[origins_request.Problem],
+def _with_problem(
+    request: origins_request.Request, problem: origins_request.Problem
 ) -> origins_request.Request:
-    return dataclasses.replace(
-        request, problems=(*request.problems, *problems)
-    )
+    return dataclasses.replace(request, problems=(*request.problems, problem))
 
 
 def _where(place: latency_snapshot.Place) -> str:
-    sites = ' and '.join(place.sites) or 'a host without a site'
+    sites = spelling.listed(place.sites, ' and ') or 'a host without a site'
     return f'host {place.host} of {sites}' if place.host else sites
 
 
 def _names(names: collections.abc.Collection[str]) -> str:
     if not names:
         return 'none, as hint and flavor have none in common'
-    named = sorted(names)[:_NAMED]
-    if len(names) > len(named):
-        named.append(f'{len(names) - len(named)} more')
-    return ', '.join(named)
+    return spelling.listed(sorted(names))
 
 
 def scores(

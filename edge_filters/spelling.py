@@ -18,6 +18,9 @@ NUMBER_PATTERN = (
 _DEGREES_PATTERN = rf'[+-]?{NUMBER_PATTERN}'
 POSITION_PATTERN = rf'{_DEGREES_PATTERN}\s*,\s*{_DEGREES_PATTERN}'
 
+# How many names a sentence has in it.
+MAX_LISTED = 5
+
 _NAME = re.compile(NAME_PATTERN)
 _NUMBER = re.compile(NUMBER_PATTERN)
 
@@ -74,6 +77,14 @@ def parse_choice(text: str, choices: collections.abc.Sequence[str]) -> str:
     if choice not in choices:
         raise ValueError('is none of ' + ', '.join(choices))
     return choice
+
+
+def listed(names: collections.abc.Sequence[str], separator: str = ', ') -> str:
+    """Return names as they may stand in a sentence: not too many."""
+    named = [*names[:MAX_LISTED]]
+    if len(names) > MAX_LISTED:
+        named.append(f'{len(names) - MAX_LISTED} more')
+    return separator.join(named)
 
 
 def shown(value: object) -> str:

@@ -32,19 +32,18 @@ class Estimator:
     access_rtt_ms: float
     ms_per_km: float
 
-    def attached(self, between: sample.Sample | None) -> sample.Sample | None:
+    def attached(self, between: sample.Sample) -> sample.Sample | None:
         """Return the RTT of users attached to one site to another.
 
-        :param between: figure between the two sites; None: unmeasured
+        :param between: figure between the two sites
+        :returns: None if a bound is all that is known. Where the other site
+            is unreachable, so it is for them.
         """
-        if (
-            between is None
-            or between.rtt_ms is None
-            or between.kind is sample.Kind.BOUND
-        ):
+        if between.kind is sample.Kind.BOUND:
             return None
+        rtt_ms = between.rtt_ms
         return sample.Sample(
-            rtt_ms=self.access_rtt_ms + between.rtt_ms,
+            rtt_ms=None if rtt_ms is None else self.access_rtt_ms + rtt_ms,
             at=between.at,
             kind=sample.Kind.ESTIMATE,
         )

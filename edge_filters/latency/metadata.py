@@ -153,7 +153,8 @@ def parse_site(
             if folded in (LATITUDE, LONGITUDE):
                 degrees[folded] = _parse_degrees(folded, value)
             elif folded == PREFIXES:
-                fields['prefixes'], skipped = _parse_prefixes(value)
+                prefixes, skipped = _parse_prefixes(value)
+                fields['prefixes'] = (*fields.get('prefixes', ()), *prefixes)
                 problems += [Problem(site, key, *why) for why in skipped]
             elif folded != SITE:
                 _read(fields, folded, value)
@@ -181,13 +182,20 @@ def parse_site(
 
 
 def _read(fields: dict[str, typing.Any], key: str, value: str) -> None:
-    """Read one key, in lower case, into the fields of the record."""
+    """Read one key, in lower case, into the fields of the record.
+
+    Of two keys that differ in case the stricter or worse value counts.
+    """
     if key == TIER:
         fields['tier'] = _named('the tier', value)
     elif key == STATUS:
-        fields['status'] = _parse_status(value)
+        status = _parse_status(value)
+        fields['status'] = max(status, fields.get('status', status))
     elif key == RTT_DEFAULT:
-        fields['default'] = sample_format.parse_sample(value, True)
+        default = sample_format.parse_sample(value, True)
+        fields['default'] = sample.worst(
+            default, fields.get('default', default)
+        )
     elif key.startswith(RTT):
         origin = _named('the origin', key.removeprefix(RTT))
         _keep(fields['samples'], origin, value)
@@ -216,7 +224,7 @@ def _named(what: str, name: str) -> str:
 
 
 def _keep(figures: dict[str, sample.Sample], name: str, value: str) -> None:
-    """Add a figure; of two keys that differ in case the worse one counts."""
+    """Add a figure, or keep the worse one of that name."""
     figure = sample_format.parse_sample(value)
     figures[name] = sample.worst(figure, figures.get(name, figure))
 

@@ -7,6 +7,7 @@ one, which shares with the old whatever the change did not touch.
 
 import collections.abc
 import dataclasses
+import functools
 import typing
 
 from edge_filters.latency import estimate
@@ -30,7 +31,7 @@ NOWHERE = Place((), '')
 Records = collections.abc.Mapping[int, metadata.SiteRecord]
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@dataclasses.dataclass(frozen=True)
 class Snapshot:
     """All sites at one moment.
 
@@ -67,49 +68,50 @@ class Snapshot:
         )
 
     def figures(
-        self, place: Place, origin: str, estimator: estimate.Estimator
+        self,
+        place: Place,
+        origin: str,
+        estimator: estimate.Estimator,
+        is_too_old: collections.abc.Callable[[sample.Sample], bool],
     ) -> list[sample.Sample | None]:
         """Return the figures that count at a place, of which the worst does.
 
         There is one for each site of the place, or for each of its aggregates
         that has one. A host's own figure wins over its site's. Where neither
-        is listed, the RTT of users attached to a site is estimated; failing
-        that the site's default counts. None: unmeasured.
+        is listed, or all are too old, the RTT of users attached to a site is
+        estimated; failing that the site's default counts. None: unmeasured.
+
+        :param is_too_old: which figures an estimate is better than
         """
         figures: list[sample.Sample | None] = []
         for name in place.sites:
-            estimated = self._attached(origin, name, estimator)
-            figures += (
-                self._listed(name, place.host, origin)
-                or ([estimated] if estimated else self._defaults(name))
-                or [None]
-            )
+            listed = self._listed(name, place.host, origin)
+            if all(map(is_too_old, listed)):
+                listed = self._attached(origin, name, estimator) or listed
+            figures += listed or self._defaults(name) or [None]
         return figures
-
-    def estimates(
-        self, place: Place, origin: str, estimator: estimate.Estimator
-    ) -> list[sample.Sample | None]:
-        """Return the estimates for users attached to the site of a name."""
-        return [
-            self._attached(origin, name, estimator) for name in place.sites
-        ]
 
     def from_site(
         self, place: Place, origin_site: str, estimator: estimate.Estimator
     ) -> list[sample.Sample | None]:
         """Return how far the sites of a place are from another site.
 
-        What is measured from the users of that site, else what is measured
-        between the sites, else what their distance makes likely.
+        The site itself is the nearest. To others it is what is measured
+        between the sites, else what is measured from the users of that site,
+        else what their distance makes likely.
         """
-        position = self._position(origin_site)
         figures: list[sample.Sample | None] = []
         for name in place.sites:
-            between = self._between(origin_site, name)
-            figures += self._listed(name, place.host, origin_site) or [
-                estimator.attached(between)
-                or self._across(position, name, estimator)
-            ]
+            figures += (
+                self._estimates(origin_site, name, estimator)
+                or self._listed(name, place.host, origin_site)
+                or [
+                    estimator.across(position, there)
+                    for position in self._positions(origin_site)
+                    for there in self._positions(name)
+                ]
+                or [None]
+            )
         return figures
 
     def from_position(
@@ -119,7 +121,13 @@ class Snapshot:
         estimator: estimate.Estimator,
     ) -> list[sample.Sample | None]:
         """Return what the distance makes likely, for each site of a place."""
-        return [self._across(users, name, estimator) for name in place.sites]
+        figures: list[sample.Sample | None] = []
+        for name in place.sites:
+            positions = self._positions(name)
+            figures += [estimator.across(users, it) for it in positions] or [
+                None
+            ]
+        return figures
 
     def _listed(
         self, name: str, host: str, origin: str
@@ -144,57 +152,51 @@ class Snapshot:
 
     def _attached(
         self, origin: str, name: str, estimator: estimate.Estimator
-    ) -> sample.Sample | None:
-        """Return the estimate for users attached to the site of a name."""
+    ) -> list[sample.Sample]:
+        """Return the estimates for users attached to the site of a name."""
         if not self._has_users(origin):
-            return None
-        return estimator.attached(self._between(origin, name))
+            return []
+        return self._estimates(origin, name, estimator)
+
+    def _estimates(
+        self, one: str, other: str, estimator: estimate.Estimator
+    ) -> list[sample.Sample]:
+        """Return the estimates for users of one site, either direction."""
+        if one == other:
+            between = [sample.Sample(0.0)]
+        else:
+            between = [
+                record.site_samples[to]
+                for name, to in ((one, other), (other, one))
+                for record in self.sites.get(name, {}).values()
+                if to in record.site_samples
+            ]
+        return [it for it in map(estimator.attached, between) if it]
 
     def _has_users(self, name: str) -> bool:
         return any(
             record.prefixes for record in self.sites.get(name, {}).values()
         )
 
-    def _between(self, one: str, other: str) -> sample.Sample | None:
-        """Return the figure between two sites, the worse direction."""
-        if one == other:
-            return sample.Sample(0.0)
-        figures = [
-            record.site_samples[to]
-            for name, to in ((one, other), (other, one))
+    def _positions(self, name: str) -> list[estimate.Position]:
+        return [
+            record.position
             for record in self.sites.get(name, {}).values()
-            if to in record.site_samples
+            if record.position is not None
         ]
-        return sample.worst(*figures) if figures else None
 
-    def _position(self, name: str) -> estimate.Position | None:
-        return next(
-            (
-                record.position
-                for record in self.sites.get(name, {}).values()
-                if record.position is not None
-            ),
-            None,
-        )
-
-    def _across(
-        self,
-        users: estimate.Position | None,
-        name: str,
-        estimator: estimate.Estimator,
-    ) -> sample.Sample | None:
-        position = self._position(name)
-        if users is None or position is None:
-            return None
-        return estimator.across(users, position)
-
-    def knows(self, origin: str) -> bool:
-        """Return whether any site has a figure of the origin, or its users."""
-        return self._has_users(origin) or any(
-            origin in record.samples
-            or any(origin in own for own in record.host_samples.values())
+    @functools.cached_property
+    def origins(self) -> frozenset[str]:
+        """Origins that a site has a figure of, or the users of a site."""
+        records = [
+            record
             for records in self.sites.values()
             for record in records.values()
+        ]
+        return frozenset().union(
+            (record.site for record in records if record.prefixes),
+            *(record.samples for record in records),
+            *(own for it in records for own in it.host_samples.values()),
         )
 
     def replace(

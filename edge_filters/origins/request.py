@@ -17,7 +17,7 @@ PREFIX = 'edge:'
 
 # How many values of one name are read: users could give many thousands, and
 # every site is judged for each.
-MAX_VALUES = 32
+MAX_VALUES = 16
 
 # How many problems are kept; a log line has to hold them.
 MAX_PROBLEMS = 5
@@ -272,7 +272,7 @@ def parse(
         tiers=_common(TIER, hint, spec),
         unmeasured=_stricter(UNMEASURED, UNMEASURED_CHOICES, hint, spec),
         fallback=_stricter(FALLBACK, FALLBACK_CHOICES, hint, spec),
-        problems=tuple(problems[:MAX_PROBLEMS]),
+        problems=tuple(problems),
     )
 
 
@@ -325,40 +325,48 @@ def _read(
 ) -> _Read:
     """Return the values that can be read; note what cannot."""
     read: _Read = {}
+    known = {
+        name: term
+        for name, term in VOCABULARY.items()
+        if term.in_flavor or source == 'hint'
+    }
+    given: set[str] = set()
+
+    def note(name: str, why: str) -> None:
+        if len(problems) < MAX_PROBLEMS:
+            problems.append(Problem(source, name, why))
+
     for key, value in written.items():
         name = key.strip().lower() if isinstance(key, str) else ''
         if not name.startswith(PREFIX):
             continue
-        term = VOCABULARY.get(name)
-        if term is None or not (term.in_flavor or source == 'hint'):
-            known = [
-                term.name
-                for term in VOCABULARY.values()
-                if term.in_flavor or source == 'hint'
-            ]
-            why = 'is not known; known are ' + ', '.join(known)
-            problems.append(Problem(source, spelling.shown(key), why))
+        term = known.get(name)
+        if term is None:
+            why = f'is not known; known are {", ".join(known)}'
+            note(spelling.shown(key), why)
             continue
+        if name in given:
+            note(name, 'is given in two spellings; give it once')
+            continue
+        given.add(name)
         texts = split(value, term)
         if not texts:
-            why = f'has no value; write for instance {term.example}'
-            problems.append(Problem(source, name, why))
+            note(name, f'has no value; write for instance {term.example}')
         if len(texts) > MAX_VALUES:
             why = f'has {len(texts)} values; give at most {MAX_VALUES}'
-            problems.append(Problem(source, name, why))
+            note(name, why)
         for text in texts[:MAX_VALUES]:
             try:
                 parsed = term.parse(_text(text))
             except ValueError as error:
-                why = (
+                note(
+                    name,
                     f'{spelling.shown(text)} {error}; write for instance '
-                    f'{term.example}'
+                    f'{term.example}',
                 )
-                problems.append(Problem(source, name, why))
                 continue
             if term in read and not term.repeats:
-                why = 'is given more than once; give it once'
-                problems.append(Problem(source, name, why))
+                note(name, 'is given more than once; give it once')
             read.setdefault(term, []).append(parsed)
     return read
 

@@ -21,11 +21,12 @@ def register() -> list[base.ExtraSpecValidator]:
 
 def _validator(term: request.Term) -> base.ExtraSpecValidator:
     one = rf'\s*{term.pattern}\s*'
+    more = rf'(?:,{one}){{0,{request.MAX_VALUES - 1}}}'
     return base.ExtraSpecValidator(
         name=term.name,
         description=term.meaning,
         value={
             'type': str,
-            'pattern': f'{one}(?:,{one})*' if term.repeats else one,
+            'pattern': one + more if term.repeats else one,
         },
     )

@@ -15,7 +15,7 @@ MAY_IMPORT = {
     'spelling': set(),
     'latency': {'spelling'},
     'origins': {'spelling'},
-    'proximity': {'latency', 'origins'},
+    'proximity': {'latency', 'origins', 'spelling'},
     'scheduler': {'conf', 'latency', 'origins', 'proximity', 'spelling'},
 }
 MAY_IMPORT_NOVA = {'scheduler'}

@@ -220,7 +220,7 @@ class RttTest(LatencyTestCase):
         here = record('par', ['c1'], edge__prefixes='192.0.2.0/24')
         for asked, passes in (
             ({}, True),
-            ({'unmeasured': 'reject'}, False),
+            ({'unmeasured': 'reject'}, True),
             ({'unmeasured': 'estimate'}, True),
             ({'unmeasured': 'accept'}, True),
             ({'max_rtt_ms': 5.0}, False),
@@ -273,6 +273,52 @@ class RttTest(LatencyTestCase):
             verdict = self.judge(*sites, origins=('par',), **asked)
             self.assertEqual(
                 expected,
+                (verdict.passes, verdict.cost_ms, verdict.provenance),
+            )
+
+    def test_estimate_hides_nothing_fresh(self):
+        """An estimate takes the place of what is stale, and of no more."""
+        for other, passes, provenance in (
+            (f'{LOST} {FRESH}', False, P.UNREACHABLE),
+            (f'90 {FRESH}', False, P.MEASURED),
+            (f'9 {OLD}', True, P.ESTIMATED),
+        ):
+            for site in ('lyo', 'mrs'):
+                verdict = self.judge(
+                    record('par', [], edge__prefixes='192.0.2.0/24'),
+                    record(
+                        'lyo', ['c1'], edge__site_rtt__par='7', par=f'7 {OLD}'
+                    ),
+                    record(site, ['c1'], edge__site_rtt__par='5', par=other),
+                    origins=('par',),
+                    max_rtt_ms=20.0,
+                    unmeasured='estimate',
+                )
+                self.assertEqual(
+                    (passes, provenance),
+                    (verdict.passes, verdict.provenance),
+                    (other, site),
+                )
+
+    def test_unreachable_site(self):
+        """Users attached to an unreachable site cannot be served from there.
+
+        Two directions are two figures: the worse one counts.
+        """
+        for there, back, passes, cost_ms, provenance in (
+            (LOST, None, False, None, P.UNREACHABLE),
+            ('7', LOST, False, None, P.UNREACHABLE),
+            ('7', f'{LOST} {OLD}', True, None, P.UNMEASURED),
+            ('7', '9', True, 14, P.ESTIMATED),
+        ):
+            back = {'edge__site_rtt__lyo': back} if back else {}
+            verdict = self.judge(
+                record('par', [], edge__prefixes='192.0.2.0/24', **back),
+                record('lyo', ['c1'], edge__site_rtt__par=there),
+                origins=('par',),
+            )
+            self.assertEqual(
+                (passes, cost_ms, provenance),
                 (verdict.passes, verdict.cost_ms, verdict.provenance),
             )
 
@@ -450,16 +496,17 @@ class SeveralTest(LatencyTestCase):
 
         Whatever decides, the cost is the RTT to the farthest.
         """
-        for max_rtt_ms, figures, passes, cost_ms in (
-            (8.0, {'paris': '5', 'lyon': '9'}, False, 9),
-            (10.0, {'paris': '9', 'lyon': '5'}, True, 9),
-            (10.0, {'paris': f'3 {OLD}', 'lyon': '9'}, False, 9),
-            (None, {'paris': '9'}, True, None),
-            (None, {'lyon': '9'}, True, None),
-            (10.0, {'paris': '9'}, False, None),
-            (8.0, {'paris': '9'}, False, None),
-            (None, {'paris': LOST}, False, None),
-            (None, {'lyon': LOST}, False, None),
+        for max_rtt_ms, figures, passes, cost_ms, provenance in (
+            (8.0, {'paris': '5', 'lyon': '9'}, False, 9, P.MEASURED),
+            (10.0, {'paris': '9', 'lyon': '5'}, True, 9, P.MEASURED),
+            (10.0, {'paris': f'3 {OLD}', 'lyon': '9'}, False, 9, P.MEASURED),
+            (4.0, {'paris': '9', 'lyon': f'30 {OLD}'}, False, 30, P.STALE),
+            (None, {'paris': '9'}, True, None, P.UNMEASURED),
+            (None, {'lyon': '9'}, True, None, P.UNMEASURED),
+            (10.0, {'paris': '9'}, False, None, P.UNMEASURED),
+            (8.0, {'paris': '9'}, False, None, P.UNMEASURED),
+            (None, {'paris': LOST}, False, None, P.UNREACHABLE),
+            (None, {'lyon': LOST}, False, None, P.UNREACHABLE),
         ):
             for origins in (('paris', 'lyon'), ('lyon', 'paris')):
                 verdict = self.judge(
@@ -468,8 +515,8 @@ class SeveralTest(LatencyTestCase):
                     max_rtt_ms=max_rtt_ms,
                 )
                 self.assertEqual(
-                    (passes, cost_ms),
-                    (verdict.passes, verdict.cost_ms),
+                    (passes, cost_ms, provenance),
+                    (verdict.passes, verdict.cost_ms, verdict.provenance),
                     (max_rtt_ms, figures),
                 )
 
@@ -593,6 +640,16 @@ class ReasonTest(LatencyTestCase):
                 'probes for 2 %',
             ),
             (
+                {'paris': f'9 {OLD}'},
+                {'max_rtt_ms': 8, 'unmeasured': 'accept'},
+                'par is 9 ms from paris (86400 s old), accepted as it is',
+            ),
+            (
+                {},
+                {'unmeasured': 'accept'},
+                'par is not measured from paris',
+            ),
+            (
                 {'paris': '7', 'c1__paris': '9'},
                 {'max_rtt_ms': 8},
                 'host c1 of par is 9 ms from paris, over 8 ms',
@@ -713,7 +770,7 @@ class SettleTest(base.TestCase):
         boot, problems = self._settle(False, origins=origins)
         self.assertEqual(
             [
-                "hint edge:origin 'pariss' is not known: no site has a figure "
+                'hint edge:origin pariss is not known: no site has a figure '
                 'for it'
             ],
             problems,
@@ -723,6 +780,18 @@ class SettleTest(base.TestCase):
         self.assertEqual(1, len(problems))
         self.assertEqual(('paris',), move.origins)
         self.assertTrue(move.has_budget)
+
+    def test_many_unknown_origins(self):
+        """However many are not known, it is one problem, and short."""
+        origins = tuple(f'o{number}' for number in range(16))
+        _, problems = self._settle(False, origins=origins)
+        self.assertEqual(
+            [
+                'hint edge:origin o0, o1, o10, o11, o12, 11 more is not '
+                'known: no site has a figure for it'
+            ],
+            problems,
+        )
 
     def test_origin_of_the_flavor(self):
         """A move falls back on the origins of its flavor."""

@@ -133,6 +133,15 @@ class ChoiceTest(base.TestCase):
         self.assertEqual('is none of a, b', str(error))
 
 
+class ListedTest(base.TestCase):
+    def test_not_too_many(self):
+        """A sentence has a few names in it, and how many more there are."""
+        self.assertEqual('', spelling.listed([]))
+        self.assertEqual('a and b', spelling.listed(('a', 'b'), ' and '))
+        self.assertEqual('a, b, c, d, e', spelling.listed('abcde'))
+        self.assertEqual('a, b, c, d, e, 2 more', spelling.listed('abcdefg'))
+
+
 class ShownTest(base.TestCase):
     def test_one_short_line(self):
         """What stands in the log is quoted, of one line, and short."""

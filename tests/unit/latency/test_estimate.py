@@ -41,11 +41,14 @@ class EstimatorTest(base.TestCase):
             sample.Sample(12.0, at=3.0, kind=sample.Kind.ESTIMATE), figure
         )
 
-    def test_nothing_to_go_by(self):
-        """No figure, no answer or a bound make no estimate."""
-        for between in (
-            None,
-            sample.Sample(None, loss_pct=100),
-            sample.Sample(7.0, kind=sample.Kind.BOUND),
-        ):
-            self.assertIsNone(ESTIMATOR.attached(between))
+    def test_unreachable(self):
+        """Where the other site is unreachable, so it is for its users."""
+        figure = ESTIMATOR.attached(sample.Sample(None, loss_pct=100, at=3.0))
+        self.assertEqual(
+            sample.Sample(None, at=3.0, kind=sample.Kind.ESTIMATE), figure
+        )
+
+    def test_bound(self):
+        """A bound makes no estimate."""
+        between = sample.Sample(7.0, kind=sample.Kind.BOUND)
+        self.assertIsNone(ESTIMATOR.attached(between))

@@ -238,6 +238,25 @@ class BadInputTest(base.TestCase):
                 {'c1': {'paris': sample.Sample(9.0)}}, record.host_samples
             )
 
+    def test_same_key_twice(self):
+        """Of two keys that differ in case the stricter or worse counts."""
+        for one, other in ((0, 1), (1, 0)):
+            record, _ = metadata.parse_site(
+                {
+                    'edge:site': 'p',
+                    'Edge:Status': ('active', 'inactive')[one],
+                    'edge:status': ('active', 'inactive')[other],
+                    'Edge:rtt_default': ('80', '>90')[one],
+                    'edge:rtt_default': ('80', '>90')[other],
+                    'Edge:prefixes': '192.0.2.0/24',
+                    'edge:prefixes': '2001:db8::/32',
+                },
+                [],
+            )
+            self.assertEqual(metadata.Status.INACTIVE, record.status)
+            self.assertEqual(90, record.default.rtt_ms)
+            self.assertEqual(2, len(record.prefixes))
+
     def test_many_keys(self):
         """More keys than Nova bears well are read, with a warning."""
         keys = {f'edge:rtt:o{i}': '1' for i in range(63)}

@@ -133,9 +133,19 @@ class HintTest(base.TestCase):
         """However much is written, what is read and said is bounded."""
         names = [f'o{number}' for number in range(10000)]
         asked = request.parse({'edge:origin': names}, None)
-        self.assertEqual(tuple(names[:32]), asked.origins)
+        self.assertEqual(tuple(names[:16]), asked.origins)
         (problem,) = asked.problems
-        self.assertIn('has 10000 values; give at most 32', str(problem))
+        self.assertIn('has 10000 values; give at most 16', str(problem))
+        asked = request.parse({'edge:origin': names[:16]}, None)
+        self.assertEqual((), asked.problems)
+        hints = {'edge:origin': names[:16], 'Edge:Origin': names[16:32]}
+        asked = request.parse(hints, None)
+        self.assertEqual(tuple(names[:16]), asked.origins)
+        (problem,) = asked.problems
+        self.assertEqual(
+            'hint edge:origin is given in two spellings; give it once',
+            str(problem),
+        )
         asked = request.parse({f'edge:{name}': '1' for name in names}, None)
         self.assertEqual(5, len(asked.problems))
 

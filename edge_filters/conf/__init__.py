@@ -64,9 +64,13 @@ It holds for servers whose hints and flavor have no ``edge:fallback``. With
 server is gone: it goes to the nearest host that is known. A host that nobody
 has measured, or that is unreachable, is never the nearest.
 
+It decides on the hosts that the filters before it have left. Let ours be the
+last, or a site that is down counts as one that meets the budget.
+
 Related options:
 
 * ``[edge_filters] max_age``
+* ``[filter_scheduler] enabled_filters``
 """,
     ),
     cfg.Opt(

@@ -11,6 +11,7 @@ from oslo_log import log as logging
 
 from edge_filters import conf
 from edge_filters import proximity
+from edge_filters import spelling
 from edge_filters.latency import estimate
 from edge_filters.latency import snapshot as latency_snapshot
 from edge_filters.origins import request as origins_request
@@ -84,7 +85,13 @@ class Decision:
     @property
     def concerns_sites(self) -> bool:
         """Whether it can matter at which site a host is."""
-        return not self.request.asks_nothing or bool(self._snapshot.closed)
+        request = self.request
+        return bool(
+            self._snapshot.closed
+            or request.avoid_sites
+            or request.sites is not None
+            or request.tiers is not None
+        )
 
     @functools.cached_property
     def source(self) -> latency_snapshot.Place | None:
@@ -111,9 +118,12 @@ class Decision:
                 for latitude, longitude in self.request.near
             ),
         ]
-        where = f'origin {", ".join(users)} ({self.request.origin_source})'
+        named = spelling.listed(users)
+        where = f'origin {named} ({self.request.origin_source})'
         if self.stand_in is not None:
-            where = f'no origin, so near {" and ".join(self.stand_in.sites)}'
+            where = (
+                f'no origin, so near {spelling.listed(self.stand_in.sites)}'
+            )
         elif not users:
             where = 'no origin'
         return f'{self._server}, {where}'
@@ -191,15 +201,22 @@ def _source_host(
 ) -> str | None:
     """Return the host that a server moves from; None: nobody knows.
 
-    Nova ignores it first of all, but where a server may be resized on its
-    host. Then it is the candidate that has the server.
+    Nova ignores it first of all, but where a server may be resized on its own
+    host. Then the scheduler holds it in memory, or the candidate has it.
     """
     ignored = spec.ignore_hosts if 'ignore_hosts' in spec else None
     if ignored:
         return str(ignored[0])
     server = _server(spec)
-    return next(
-        (str(it.host) for it in host_states if server in it.instances), None
+    if server is None:
+        return None
+    return nova_compat.host_of(server) or next(
+        (
+            str(state.host)
+            for state in host_states
+            if server in (state.instances or ())
+        ),
+        None,
     )
 
 

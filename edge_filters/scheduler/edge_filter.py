@@ -21,6 +21,9 @@ LOG = logging.getLogger(__name__)
 
 HostStates = list[typing.Any]
 
+SITE_FILTER = 'EdgeSiteFilter'
+LATENCY_FILTER = 'EdgeLatencyFilter'
+
 # How many of the nearest sites a refusal names.
 _NAMED = 3
 
@@ -31,6 +34,7 @@ class EdgeFilter(filters.BaseHostFilter, metaclass=abc.ABCMeta):
     def __init__(self) -> None:
         settings = conf.read(CONF)
         self.mode = settings.mode
+        self.enabled = list(CONF.filter_scheduler.enabled_filters)
         self._rules = decision.rules(settings)
         nova_compat.follow_aggregates()
 

@@ -17,33 +17,28 @@ from edge_filters.scheduler import edge_filter
 class EdgeLatencyFilter(edge_filter.EdgeFilter):
     """Pass the hosts that are near enough."""
 
-    def __init__(self) -> None:
-        super().__init__()
-        # Where EdgeSiteFilter only observes, it passes what it would refuse.
-        self._narrows = (
-            self.mode == 'observe'
-            and 'EdgeSiteFilter'
-            in edge_filter.CONF.filter_scheduler.enabled_filters
-        )
-
     def refuse(self, decided: decision.Decision) -> edge_filter.HostStates:
-        """Let no host pass; log it unless EdgeSiteFilter does."""
-        return [] if self._narrows else super().refuse(decided)
+        """Let no host pass; log it unless the other filter does."""
+        if self._both_run and edge_filter.SITE_FILTER in self.enabled:
+            return []
+        return super().refuse(decided)
 
     def decide(
         self, decided: decision.Decision, hosts: edge_filter.HostStates
     ) -> edge_filter.HostStates:
         """Return the hosts that pass, and log the decision."""
-        if decided.request.asks_nothing:
+        if decided.request.asks_nothing or not hosts:
             return hosts
-        if self._narrows:
+        if self._narrows and decided.concerns_sites:
             hosts = [
                 host_state
                 for host_state in hosts
                 if decided.judge_site(host_state.host).passes
             ]
-        if not hosts:
-            return []
+            if not hosts:
+                if not self._both_run:
+                    self.log_refusal(decided, decided.site_verdicts)
+                return []
         passing = [
             host_state
             for host_state in hosts
@@ -64,10 +59,26 @@ class EdgeLatencyFilter(edge_filter.EdgeFilter):
         if not passing:
             self.log_refusal(decided, decided.latency_verdicts)
             return []
+        outcome = f'{len(passing)} of {len(hosts)} hosts {how}'
         nearest = min(verdicts, key=proximity.distance)
-        self.log(
-            decided,
-            f'{len(passing)} of {len(hosts)} hosts {how}; nearest: '
-            f'{nearest.reason}',
-        )
+        if nearest.provenance is not None:
+            outcome += f'; nearest: {nearest.reason}'
+        self.log(decided, outcome)
         return passing
+
+    @property
+    def _both_run(self) -> bool:
+        """Whether the other filter runs even if this lets nothing pass."""
+        return self.mode == 'observe'
+
+    @property
+    def _narrows(self) -> bool:
+        """Whether hosts may be here that the other filter will refuse."""
+        order = [
+            name
+            for name in self.enabled
+            if name in (edge_filter.SITE_FILTER, edge_filter.LATENCY_FILTER)
+        ]
+        return edge_filter.SITE_FILTER in order and (
+            self._both_run or order[-1] == edge_filter.SITE_FILTER
+        )

@@ -52,21 +52,24 @@ class EdgeLatencyWeigher(weights.BaseHostWeigher):
         weighed_obj_list: collections.abc.Sequence[typing.Any],
         weight_properties: typing.Any,
     ) -> list[float]:
-        """Return the score of each host, from 0 to 1."""
+        """Return the score of each host, from 0 to 1; empty: 0 for all.
+
+        Nova adds nothing for an empty list, and does not even look at it.
+        """
         hosts = [weighed.obj for weighed in weighed_obj_list]
-        nothing = [0.0] * len(hosts)
         if self._settings.mode != 'enforce':
-            return nothing
+            return []
         decided = decision.Decision(weight_properties, hosts, self._rules)
-        if decided.request.asks_nothing:
-            return nothing
         if decided.refusal:
             # A filter of ours would have refused the server.
             LOG.info(
-                'Server %(decided)s is not weighed: %(refusal)s.',
+                'Edge decision (weigher alone) for server %(decided)s: not '
+                'weighed: %(refusal)s.',
                 {'decided': decided, 'refusal': decided.refusal},
             )
-            return nothing
+            return []
+        if not decided.request.has_users and decided.stand_in is None:
+            return []
         return proximity.scores(
             [decided.judge_latency(host.host).cost_ms for host in hosts],
             self._settings.rtt_horizon_ms,
@@ -77,6 +80,5 @@ class EdgeLatencyWeigher(weights.BaseHostWeigher):
         self, obj: typing.Any, weight_properties: typing.Any
     ) -> float:
         # Nova's base class asks for it; weigh_objects does not.
-        return self.weigh_objects(
-            [weights.WeighedHost(obj, 0.0)], weight_properties
-        )[0]
+        weighed = [weights.WeighedHost(obj, 0.0)]
+        return sum(self.weigh_objects(weighed, weight_properties))

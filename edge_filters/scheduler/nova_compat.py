@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""WHAT OF NOVA IS NOT PROMISED? The way to the aggregates it holds.
+"""WHAT OF NOVA IS NOT PROMISED? The way to what its HostManager holds.
 
 Nova's HostManager holds every aggregate and is told every change, but
 promises an out-of-tree class no way to them. This module is the only one that
@@ -37,7 +37,7 @@ _WARNINGS_AT_ONCE = 10
 _METHODS = ('_init_aggregates', 'update_aggregates', 'delete_aggregate')
 
 
-class AggregateWatch:
+class Watch:
     """Keeps a snapshot of all sites up to date with Nova's aggregates."""
 
     def __init__(self) -> None:
@@ -46,6 +46,7 @@ class AggregateWatch:
         self._aggregates: dict[int, typing.Any] = {}
         self._changing = threading.Lock()
         self._warnings = ratelimit.RateLimit()
+        self._manager: typing.Any = None
         self._polls = False
         self._poller_pid: int | None = None
 
@@ -81,6 +82,7 @@ class AggregateWatch:
         setattr(manager_class, name, followed)
 
     def _update_from(self, manager: typing.Any) -> None:
+        self._manager = manager
         if hasattr(manager, 'aggs_by_id'):
             self._try(lambda: self.update(lambda: manager.aggs_by_id))
         elif not self._polls:
@@ -122,6 +124,15 @@ class AggregateWatch:
         while True:
             time.sleep(POLL_INTERVAL_S)
             self._try(lambda: self.update(_all_aggregates))
+
+    def host_of(self, server: str) -> str | None:
+        """Return where a server is as far as Nova's memory has it."""
+        for host, known in (
+            getattr(self._manager, '_instance_info', {}).copy().items()
+        ):
+            if server in known.get('instances', ()):
+                return str(host)
+        return None
 
     def update(
         self,
@@ -191,12 +202,17 @@ def _all_aggregates() -> dict[int, typing.Any]:
     }
 
 
-_WATCH = AggregateWatch()
+_WATCH = Watch()
 
 
 def follow_aggregates() -> None:
     """Keep :func:`snapshot` up to date from now on; needed only once."""
     _WATCH.follow(host_manager.HostManager)
+
+
+def host_of(server: str) -> str | None:
+    """Return the host of a server; None: the scheduler does not hold it."""
+    return _WATCH.host_of(server)
 
 
 def snapshot() -> latency_snapshot.Snapshot:

@@ -17,7 +17,7 @@ class EdgeSiteFilter(edge_filter.EdgeFilter):
     def decide(
         self, decided: decision.Decision, hosts: edge_filter.HostStates
     ) -> edge_filter.HostStates:
-        """Return the hosts that pass; log only if there are none."""
+        """Return the hosts that pass; the other filter logs if some do."""
         if not decided.concerns_sites:
             return hosts
         passing = [
@@ -27,4 +27,8 @@ class EdgeSiteFilter(edge_filter.EdgeFilter):
         ]
         if hosts and not passing:
             self.log_refusal(decided, decided.site_verdicts)
+        elif edge_filter.LATENCY_FILTER not in self.enabled:
+            if not decided.request.asks_nothing:
+                outcome = f'{len(passing)} of {len(hosts)} hosts pass'
+                self.log(decided, outcome)
         return passing

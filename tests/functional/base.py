@@ -15,6 +15,7 @@ SITE_HOSTS = {
 LONELY_HOST = 'lonely'
 HOSTS = (*(host for pair in SITE_HOSTS.values() for host in pair), LONELY_HOST)
 VCPUS = 4
+OPTIONS = {'DEFAULT': {'cpu_allocation_ratio': 1.0}}
 UUID = '5b7bd7d4-91a5-4dea-a7c4-7e06a1bd2e5b'
 
 
@@ -28,7 +29,7 @@ class TestCase(base.BaseTestCase):
         if TestCase._shared is None:
             cloud = sandbox_cloud.Cloud(
                 [sandbox_cloud.Host(name, vcpus=VCPUS) for name in HOSTS],
-                options={'DEFAULT': {'cpu_allocation_ratio': 1.0}},
+                options=OPTIONS,
             )
             TestCase._shared = cloud
         super().setUp()

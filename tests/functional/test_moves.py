@@ -123,6 +123,32 @@ class StandInTest(MoveTestCase):
         for move in (self.live_migrate, self.cold_migrate):
             self.assertEqual('par', self.site(move(self.server)))
 
+    def test_resize(self):
+        """So does a resize."""
+        self.assertEqual('par', self.site(self.resize(self.server)))
+
+    def test_resize_from_a_full_host(self):
+        """So does one that could have stayed on its host, had it room."""
+        self.cloud.restart_scheduler(
+            base.OPTIONS
+            | {
+                'DEFAULT': base.OPTIONS['DEFAULT']
+                | {'allow_resize_to_same_host': True}
+            }
+        )
+        self.addCleanup(self.cloud.restart_scheduler)
+        for _ in range(base.VCPUS - 1):
+            self.boot(availability_zone='nova:par-a')
+        moved = self.resize(self.server)
+        self.assertEqual('VERIFY_RESIZE', moved.status)
+        self.assertEqual('par-b', self.cloud.host_of(moved))
+
+    def test_unshelve(self):
+        """A server without a host has no site to stand in: it goes on."""
+        moved = self.unshelve(self.server)
+        self.assertEqual('ACTIVE', moved.status)
+        self.assertIn('no origin: 7 of 7 hosts pass.', self.log.output)
+
     def test_to_the_nearest_site(self):
         """Where the site is gone it moves to the site nearest to it."""
         self.cloud.stop_host('par-b')
@@ -136,8 +162,7 @@ class BadInputTest(MoveTestCase):
         super().setUp()
         self.sites = self.make_sites(par=4, lyo=9, mrs=30)
 
-    def test_origin_that_became_unknown(self):
-        """An evacuation goes on without an origin that is not known."""
+    def _assert_goes_on(self, move):
         for site in self.sites.values():
             self.cloud.set_metadata(site, {'edge:rtt:nice': '5'})
         server, host = self.boot(
@@ -145,13 +170,35 @@ class BadInputTest(MoveTestCase):
         )
         for site in self.sites.values():
             self.cloud.set_metadata(site, {'edge:rtt:nice': None})
-        moved = self.evacuate(server)
-        self.assertNotEqual(host, self.cloud.host_of(moved))
+        moved = move(server)
+        self.assertIn(moved.status, ('ACTIVE', 'VERIFY_RESIZE', 'SHUTOFF'))
+        if move != self.unshelve:
+            self.assertNotEqual(host, self.cloud.host_of(moved))
         self.assertIn(
-            "moves without what it asked for: hint edge:origin 'nice' is not "
+            'moves without what it asked for: hint edge:origin nice is not '
             'known',
             self.log.output,
         )
+
+    def test_unknown_origin_live_migration(self):
+        """A live migration goes on without an origin that is not known."""
+        self._assert_goes_on(self.live_migrate)
+
+    def test_unknown_origin_cold_migration(self):
+        """So does a cold migration."""
+        self._assert_goes_on(self.cold_migrate)
+
+    def test_unknown_origin_evacuate(self):
+        """So does an evacuation."""
+        self._assert_goes_on(self.evacuate)
+
+    def test_unknown_origin_resize(self):
+        """So does a resize."""
+        self._assert_goes_on(self.resize)
+
+    def test_unknown_origin_unshelve(self):
+        """So does an unshelve."""
+        self._assert_goes_on(self.unshelve)
 
     def test_hints_that_cannot_be_read(self):
         """Nor do hints that a forced boot brought past all filters."""

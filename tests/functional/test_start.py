@@ -38,10 +38,8 @@ class StartTest(base.TestCase):
     def test_weigher_alone(self):
         """The weigher works without the filters."""
         self.cloud.restart_scheduler(
-            {
-                'DEFAULT': {'cpu_allocation_ratio': 1.0},
-                'filter_scheduler': {'enabled_filters': 'ComputeFilter'},
-            }
+            base.OPTIONS
+            | {'filter_scheduler': {'enabled_filters': 'ComputeFilter'}}
         )
         self.addCleanup(self.cloud.restart_scheduler)
         self.make_sites(par=30, lyo=4)

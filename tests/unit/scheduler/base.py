@@ -53,7 +53,7 @@ def host_states(*names):
 class TestCase(base.TestCase):
     def setUp(self):
         super().setUp()
-        self.watch = nova_compat.AggregateWatch()
+        self.watch = nova_compat.Watch()
         self.useFixture(
             fixtures.MonkeyPatch(
                 'edge_filters.scheduler.nova_compat._WATCH', self.watch

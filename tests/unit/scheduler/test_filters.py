@@ -2,6 +2,7 @@
 
 import hypothesis
 from hypothesis import strategies as st
+from nova.scheduler import filters
 
 from edge_filters.scheduler import latency_filter
 from edge_filters.scheduler import site_filter
@@ -38,7 +39,7 @@ HOSTS = (
 PARIS = {'edge:origin': ['paris']}
 BAD_HINTS = (
     ({'edge:max_rtt_ms': ['x']}, "hint edge:max_rtt_ms 'x' is not"),
-    ({'edge:origin': ['pariss']}, "edge:origin 'pariss' is not known"),
+    ({'edge:origin': ['pariss']}, 'edge:origin pariss is not known'),
     ({'edge:max_rtt_ms': ['5']}, 'the budget of the server needs to know'),
     ({'edge:tear': ['far']}, "hint 'edge:tear' is not known"),
 )
@@ -48,11 +49,25 @@ class FilterTestCase(base.TestCase):
     def setUp(self):
         super().setUp()
         self.patch(base.decision.time, 'time', lambda: NOW)
-        self.set_options(
-            'filter_scheduler',
-            enabled_filters=['EdgeSiteFilter', 'EdgeLatencyFilter'],
-        )
+        self.enable('EdgeSiteFilter', 'EdgeLatencyFilter')
         self.set_sites(*SITES)
+
+    def enable(self, *names):
+        self.set_options('filter_scheduler', enabled_filters=list(names))
+
+    def passing_all(self, hints, make=base.request_spec):
+        """Names of the hosts that pass the filters, as Nova runs them."""
+        classes = {
+            'EdgeSiteFilter': site_filter.EdgeSiteFilter,
+            'EdgeLatencyFilter': latency_filter.EdgeLatencyFilter,
+        }
+        names = base.nova.conf.CONF.filter_scheduler.enabled_filters
+        passing = filters.HostFilterHandler().get_filtered_objects(
+            [classes[name]() for name in names],
+            base.host_states(*HOSTS),
+            make(hints),
+        )
+        return [state.host for state in passing]
 
     def passing(self, filter_class, spec, hosts=HOSTS, **instances):
         """Names of the hosts that pass.
@@ -137,6 +152,12 @@ class LatencyFilterTest(FilterTestCase):
             '(hint): 2 of 8 hosts pass; nearest: par is 4 ms from paris, '
             'within 10 ms.'
         )
+
+    def test_decision_without_users(self):
+        """Where nobody is served no site is the nearest."""
+        spec = base.request_spec({'edge:site': ['par', 'lyo']})
+        self.passing_latency(spec)
+        self.assert_one_line('no origin: 8 of 8 hosts pass.')
 
     def test_decision_of_a_flavor(self):
         """The line says who told where the users are."""
@@ -290,6 +311,23 @@ class StatusTest(FilterTestCase):
         spec = base.request_spec()
         self.assertEqual(['on-1'], self._passing(spec, drain2=here))
 
+    def test_source_that_is_no_candidate(self):
+        """Where the source has no room the scheduler's memory has it."""
+        self.patch(base.nova_compat, 'host_of', {base.UUID: 'drain-2'}.get)
+        self.assertEqual(
+            ['on-1', 'drain-1', 'drain-2'], self._passing(base.move_spec())
+        )
+
+    def test_several_ignored_hosts(self):
+        """The first host that a move ignores is the one it comes from."""
+        for ignored, hosts in (
+            (['drain-1', 'on-1'], ['on-1', 'drain-1', 'drain-2']),
+            (['on-1', 'drain-1'], ['on-1']),
+        ):
+            spec = base.move_spec()
+            spec.ignore_hosts = ignored
+            self.assertEqual(hosts, self._passing(spec))
+
     def test_ignored_hosts_of_a_boot(self):
         """A host that a boot ignores is not where it comes from."""
         spec = base.request_spec(ignore_hosts=['drain-1'])
@@ -311,7 +349,7 @@ class MoveTest(FilterTestCase):
         )
         self.assertEqual(['par-1', 'lyo-1'], self.passing_latency(spec))
         self.assertEqual(list(HOSTS), self.passing_site(spec))
-        self.assertEqual(1, self.log.output.count("'pariss' is not known"))
+        self.assertEqual(1, self.log.output.count('pariss is not known'))
         self.assertEqual(1, self.log.output.count("'p r' is not a name"))
 
     def test_of_another_server(self):
@@ -320,7 +358,7 @@ class MoveTest(FilterTestCase):
         self.passing_latency(spec)
         spec.instance_uuid = base.UUID.replace('5', '6')
         self.passing_latency(spec)
-        self.assertEqual(2, self.log.output.count("'pariss' is not known"))
+        self.assertEqual(2, self.log.output.count('pariss is not known'))
 
     def test_across_cells(self):
         """A move to a named host that may leave the cell is a move."""
@@ -396,9 +434,7 @@ class ModeTest(FilterTestCase):
     def test_observe_without_the_other(self):
         """Each filter says what it would do where the other is not enabled."""
         self.set_options(mode='observe')
-        self.set_options(
-            'filter_scheduler', enabled_filters=['EdgeLatencyFilter']
-        )
+        self.enable('EdgeLatencyFilter')
         spec = base.request_spec({**PARIS, 'edge:avoid_site': ['par']})
         self.passing_latency(spec)
         self.assertIn('7 of 8 hosts pass', self.log.output)
@@ -413,6 +449,60 @@ class ModeTest(FilterTestCase):
         self.set_options(mode='observe')
         self.assertEqual([list(HOSTS)] * 2, self._passing({}))
         self.assert_one_line('no host passes: par is inactive')
+
+
+class OrderTest(FilterTestCase):
+    """Both filters in either order, or one of them, as Nova runs them."""
+
+    CASES = (
+        ({**PARIS, 'edge:max_rtt_ms': ['10']}, ['par-1', 'lyo-1']),
+        ({**PARIS, 'edge:max_rtt_ms': ['2']}, []),
+        (
+            {
+                **PARIS,
+                'edge:max_rtt_ms': ['5'],
+                'edge:avoid_site': ['par'],
+                'edge:fallback': ['nearest'],
+            },
+            ['lyo-1', 'old-1'],
+        ),
+        ({**PARIS, 'edge:site': ['x']}, []),
+        ({'edge:site': ['lyo']}, ['lyo-1']),
+        (BAD_HINTS[0][0], []),
+    )
+
+    def test_order(self):
+        """The order of the two filters changes neither outcome nor log."""
+        for hints, hosts in self.CASES:
+            for mode in ('enforce', 'observe'):
+                self.set_options(mode=mode)
+                lines = set()
+                for names in (
+                    ('EdgeSiteFilter', 'EdgeLatencyFilter'),
+                    ('EdgeLatencyFilter', 'EdgeSiteFilter'),
+                ):
+                    self.enable(*names)
+                    self.log.reset_output()
+                    expected = hosts if mode == 'enforce' else list(HOSTS)
+                    self.assertEqual(expected, self.passing_all(hints))
+                    self.assert_one_line('Edge decision')
+                    lines.add(self.log.output.strip('\0'))
+                self.assertEqual(1, len(lines), lines)
+
+    def test_alone(self):
+        """Each filter alone has one line for each decision too."""
+        for name in ('EdgeSiteFilter', 'EdgeLatencyFilter'):
+            self.enable(name)
+            for mode in ('enforce', 'observe'):
+                self.set_options(mode=mode)
+                for hints, _ in self.CASES:
+                    if name == 'EdgeSiteFilter' and hints == self.CASES[0][0]:
+                        continue
+                    if name == 'EdgeSiteFilter' and hints == self.CASES[1][0]:
+                        continue
+                    self.log.reset_output()
+                    self.passing_all(hints)
+                    self.assert_one_line('Edge decision')
 
 
 class EveryFilterTest(FilterTestCase):
@@ -482,6 +572,24 @@ class EveryFilterTest(FilterTestCase):
         ):
             self.assertIn(len(self.passing_latency(spec)), (7, 8))
             self.assertIn(len(self.passing_site(spec)), (0, 8))
+
+    def test_no_tracked_servers(self):
+        """Hosts whose servers Nova does not track raise nothing."""
+        spec = base.move_spec({'edge:avoid_site': ['x']})
+        states = base.host_states(*HOSTS)
+        states[0].instances = None
+        for tested in self._filters():
+            self.assertEqual(states, list(tested.filter_all(states, spec)))
+
+    def test_long_lists(self):
+        """The line has a few of the origins in it, and how many more."""
+        keys = {f'edge:rtt:o{number}': '1' for number in range(16)}
+        self.set_sites(({'edge:site': 'par', **keys}, HOSTS))
+        spec = base.request_spec(
+            {'edge:origin': [f'o{number}' for number in range(16)]}
+        )
+        self.passing_latency(spec)
+        self.assert_one_line('origin o0, o1, o2, o3, o4, 11 more (hint)')
 
     def test_no_candidates(self):
         """Without candidates there is nothing to decide or to say."""

@@ -99,11 +99,18 @@ class LatencyWeigherTest(base.TestCase):
         self.assertEqual(['b-1', 'a-1'], [host for host, _ in weighed])
 
     def test_no_origin(self):
-        """A server that tells no origin gets exactly 0 everywhere."""
+        """A server that tells no origin gets exactly 0 everywhere.
+
+        Nova does not even ask for the multiplier.
+        """
         self.set_sites(({'edge:site': 'a', 'edge:rtt:paris': '9'}, ['a-1']))
         for hints in (None, {}, {'edge:site': ['a']}):
-            weighed = self._weigh(['a-1', 'b-1'], base.request_spec(hints))
+            spec = base.request_spec(hints)
+            weighed = self._weigh(['a-1', 'b-1'], spec)
             self.assertEqual([0.0, 0.0], [weight for _, weight in weighed])
+            self.assertEqual([], self.weigher.weigh_objects([], spec))
+            (state,) = base.host_states('a-1')
+            self.assertEqual(0, self.weigher._weigh_object(state, spec))
         self.assertEqual('', self.log.output)
 
     def test_bad_hint(self):
@@ -116,7 +123,7 @@ class LatencyWeigherTest(base.TestCase):
             self.log.reset_output()
             weighed = self._weigh(['a-1', 'b-1'], base.request_spec(hints))
             self.assertEqual([0.0, 0.0], [weight for _, weight in weighed])
-            self.assertIn('is not weighed: hint edge:', self.log.output)
+            self.assertIn('not weighed: hint edge:', self.log.output)
 
     def test_move_without_origin(self):
         """A server that does not tell stays near the site it comes from."""
@@ -130,6 +137,15 @@ class LatencyWeigherTest(base.TestCase):
         spec = base.move_spec(asked, source='par-1')
         weighed = self._weigh(hosts, spec)
         self.assertEqual(hosts[::-1], [host for host, _ in weighed])
+        # Who tells where the users are is not asked where the server is.
+        self.set_sites(
+            ({'edge:site': 'par', 'edge:rtt:paris': '9'}, ['par-1', 'par-2']),
+            ({'edge:site': 'lyo', 'edge:rtt:paris': '4'}, ['lyo-1']),
+        )
+        weighed = self._weigh(
+            ['par-2', 'lyo-1'], base.move_spec(PARIS, source='par-1')
+        )
+        self.assertEqual(['lyo-1', 'par-2'], [host for host, _ in weighed])
         for spec in (
             base.move_spec(asked),  # nobody knows where it comes from
             base.move_spec(asked, source='none-2'),

@@ -115,6 +115,17 @@ class FollowTest(base.TestCase):
         self.assertEqual(11, self.log.output.count('Aggregate 2'))
         self.assertIn('has 991 more keys that are skipped', self.log.output)
 
+    def test_host_of_a_server(self):
+        """Where a server is is known where the scheduler tracks servers."""
+        self.assertIsNone(self.watch.host_of(base.UUID))
+        self.manager._instance_info = {
+            'par-1': {'instances': {}, 'updated': True},
+            'par-2': {'instances': {base.UUID: object()}, 'updated': True},
+        }
+        self.assertEqual('par-2', self.watch.host_of(base.UUID))
+        self.assertIsNone(self.watch.host_of('another'))
+        self.assertIsNone(nova_compat.Watch().host_of(base.UUID))
+
     def test_nova_fails_later(self):
         """An aggregate that Nova has is ours, even if Nova's method fails."""
         lyo = base.aggregate(2, LYO, ['lyo-1'])
@@ -159,23 +170,20 @@ class FollowTest(base.TestCase):
         def read_slowly():
             is_reading.set()
             may_go_on.wait()
-            return {2: self.held}
+            return {2: base.aggregate(2, LYO, ['lyo-1'])}
 
-        self.held = base.aggregate(2, LYO, ['lyo-1'])
+        def read():
+            return {2: base.aggregate(2, LYO, ['lyo-2'])}
+
         slow = threading.Thread(target=self.watch.update, args=(read_slowly,))
         slow.start()
         is_reading.wait()
-        old, self.held = self.held, base.aggregate(2, LYO, ['lyo-2'])
-        quick = threading.Thread(
-            target=self.watch.update, args=(lambda: {2: self.held},)
-        )
+        quick = threading.Thread(target=self.watch.update, args=(read,))
         quick.start()
         quick.join(0.05)
         self.assertTrue(quick.is_alive())  # it waits for the slow one
-        self.held, new = old, self.held
         may_go_on.set()
         slow.join()
-        self.held = new
         quick.join()
         self.assertEqual({'lyo': ['lyo-2']}, self._sites())
 
@@ -293,7 +301,7 @@ class PollTest(base.TestCase):
 
             update_aggregates = delete_aggregate = _init_aggregates
 
-        watch = nova_compat.AggregateWatch()
+        watch = nova_compat.Watch()
         watch.follow(HostManager)
         HostManager()._init_aggregates()
         HostManager()._init_aggregates()

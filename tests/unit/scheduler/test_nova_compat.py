@@ -166,6 +166,7 @@ class FollowTest(base.TestCase):
     def test_last_to_finish_has_read_last(self):
         """A change that is slow to be read does not undo a later one."""
         is_reading, may_go_on = threading.Event(), threading.Event()
+        self.addCleanup(may_go_on.set)
 
         def read_slowly():
             is_reading.set()
@@ -190,6 +191,7 @@ class FollowTest(base.TestCase):
     def test_readers_do_not_wait(self):
         """While aggregates change, requests read the old snapshot."""
         is_reading, may_go_on = threading.Event(), threading.Event()
+        self.addCleanup(may_go_on.set)
 
         def read_slowly():
             is_reading.set()

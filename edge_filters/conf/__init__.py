@@ -75,7 +75,7 @@ Related options:
     ),
     cfg.Opt(
         'edge_latency_weight_multiplier',
-        type=_Finite(min=0, max=1e9),
+        type=_Finite(min=0, max=10**9),
         default=1500.0,
         help="""
 Edge latency weight multiplier ratio.

@@ -1,10 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
 
+import pathlib
+
 import fixtures
 from oslo_config import cfg
 
 from edge_filters import conf
 from tests.unit import base
+
+ROOT = pathlib.Path(__file__).parents[3]
+README = ROOT / 'README.rst'
+SAMPLE = ROOT / 'etc' / 'edge-filters' / 'nova-scheduler.conf.sample'
 
 
 class OptionsTest(base.TestCase):
@@ -35,6 +41,37 @@ class OptionsTest(base.TestCase):
             ),
             self._read(),
         )
+
+    def test_sample(self):
+        """The sample file has every option at its default, and is accepted."""
+        sample = SAMPLE.read_text()
+        for option in conf.OPTIONS:
+            self.assertIn(f'\n#{option.dest} = {option.default}\n', sample)
+        path = self.useFixture(fixtures.TempDir()).join('nova.conf')
+        pathlib.Path(path).write_text(sample.replace('\n#', '\n# #'))
+        config = cfg.ConfigOpts()
+        group = cfg.OptGroup('filter_scheduler')
+        config.register_opts(
+            [
+                cfg.MultiStrOpt('available_filters'),
+                cfg.ListOpt('enabled_filters'),
+                cfg.ListOpt('weight_classes'),
+            ],
+            group=group,
+        )
+        config(['--config-file', path], project='nova')
+        scheduler = config.filter_scheduler
+        self.assertEqual(2, len(scheduler.available_filters))
+        self.assertEqual(
+            ['EdgeSiteFilter', 'EdgeLatencyFilter'],
+            scheduler.enabled_filters[-2:],
+        )
+        weighers = ','.join(scheduler.weight_classes)
+        self.assertEqual(
+            'nova.scheduler.weights.all_weighers,edge_filters.all_weighers',
+            weighers,
+        )
+        self.assertIn(f'weight_classes = {weighers}\n', README.read_text())
 
     def test_impossible_values(self):
         """A value that cannot be is refused, and the option is named."""

@@ -645,6 +645,11 @@ class ReasonTest(LatencyTestCase):
                 'par is 9 ms from paris (86400 s old), accepted as it is',
             ),
             (
+                {'paris': '7'},
+                {'max_rtt_ms': 8, 'unmeasured': 'accept'},
+                'par is 7 ms from paris, within 8 ms',
+            ),
+            (
                 {},
                 {'unmeasured': 'accept'},
                 'par is not measured from paris',

@@ -18,6 +18,12 @@ class DistanceTest(base.TestCase):
             (estimate.Position(0, 179.5), estimate.Position(0, -179.5), 111),
             (estimate.Position(90, 0), estimate.Position(-90, 77), 20015),
             (estimate.Position(45, 0), estimate.Position(-45, 180), 20015),
+            # Rounding makes a little more than the whole of it.
+            (
+                estimate.Position(-81.3, 125.9),
+                estimate.Position(81.3, -54.1),
+                20015,
+            ),
         ):
             for a, b in ((one, other), (other, one)):
                 self.assertAlmostEqual(

@@ -259,6 +259,16 @@ class ReplaceTest(base.TestCase):
         self.assertIs(old.places, new.places)
         self.assertIs(old.sites['lyo'], new.sites['lyo'])
 
+    def test_own_figures_come_and_go(self):
+        """A host has its own place while it has figures of its own."""
+        sites = world(record('par', ['c1', 'c2'], paris='4'))
+        for own in ({'c1__paris': '9'}, {}):
+            sites = sites.replace(
+                {0: record('par', ['c1', 'c2'], paris='4', **own)}
+            )
+            is_shared = sites.place('c1') == sites.place('c2')
+            self.assertEqual(not own, is_shared)
+
     def test_status(self):
         """Of several aggregates of a site the stricter status counts."""
         sites = world(

@@ -172,8 +172,9 @@ def judge_latency(
     """
     if not request.has_users:
         return Verdict(True, 'no origin was given')
+    where = _where(place)
     verdicts = [
-        _judge_figure(figure, whence, place, request, rules, now)
+        _judge_figure(figure, where, whence, request, rules, now)
         for whence, figures in _figures(request, place, snapshot, rules, now)
         for figure in figures or [None]
     ]
@@ -265,13 +266,12 @@ def _figures(
 
 def _judge_figure(
     figure: sample.Sample | None,
+    where: str,
     whence: str,
-    place: latency_snapshot.Place,
     request: origins_request.Request,
     rules: Rules,
     now: float,
 ) -> Verdict:
-    where = _where(place)
     unmeasured = request.unmeasured or (
         'reject' if request.has_budget else 'accept'
     )

@@ -22,7 +22,6 @@ MAX_VALUES = 16
 # How many problems are kept; a log line has to hold them.
 MAX_PROBLEMS = 5
 
-
 # What an unknown figure means, the stricter first.
 UNMEASURED_CHOICES = ('reject', 'estimate', 'accept')
 
@@ -171,6 +170,11 @@ VOCABULARY = {
     )
 }
 
+# Those that flavors may write.
+FLAVOR_VOCABULARY = {
+    name: term for name, term in VOCABULARY.items() if term.in_flavor
+}
+
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Problem:
@@ -255,8 +259,10 @@ def parse(
     :param extra_specs: the extra specs of the flavor
     """
     problems: list[Problem] = []
-    hint = _read('hint', hints or {}, _hint_texts, problems)
-    spec = _read('flavor', extra_specs or {}, _spec_texts, problems)
+    hint = _read('hint', VOCABULARY, hints or {}, _hint_texts, problems)
+    spec = _read(
+        'flavor', FLAVOR_VOCABULARY, extra_specs or {}, _spec_texts, problems
+    )
     by_hint = ORIGIN in hint or NEAR in hint
     users = hint if by_hint else spec
     return Request(
@@ -319,17 +325,13 @@ def _spec_texts(value: object, term: Term) -> _Texts:
 
 def _read(
     source: str,
+    known: collections.abc.Mapping[str, Term],
     written: collections.abc.Mapping[str, object],
     split: collections.abc.Callable[[object, Term], _Texts],
     problems: list[Problem],
 ) -> _Read:
     """Return the values that can be read; note what cannot."""
     read: _Read = {}
-    known = {
-        name: term
-        for name, term in VOCABULARY.items()
-        if term.in_flavor or source == 'hint'
-    }
     given: set[str] = set()
 
     def note(name: str, why: str) -> None:

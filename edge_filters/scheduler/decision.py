@@ -141,6 +141,16 @@ class Decision:
             self.site_verdicts[place] = verdict
         return verdict
 
+    def at_allowed_sites(
+        self, host_states: collections.abc.Iterable[typing.Any]
+    ) -> list[typing.Any]:
+        """Return the hosts at whose sites the server may run."""
+        return [
+            host_state
+            for host_state in host_states
+            if self.judge_site(host_state.host).passes
+        ]
+
     def judge_latency(self, host: str) -> proximity.Verdict:
         """Return whether a host is near enough, and how near it is."""
         place = self._snapshot.place(host)

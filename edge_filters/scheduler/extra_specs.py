@@ -12,11 +12,7 @@ from edge_filters.origins import request
 
 def register() -> list[base.ExtraSpecValidator]:
     """Return the validators, as Nova's entry point asks for them."""
-    return [
-        _validator(term)
-        for term in request.VOCABULARY.values()
-        if term.in_flavor
-    ]
+    return [_validator(term) for term in request.FLAVOR_VOCABULARY.values()]
 
 
 def _validator(term: request.Term) -> base.ExtraSpecValidator:

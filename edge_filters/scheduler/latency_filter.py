@@ -30,11 +30,7 @@ class EdgeLatencyFilter(edge_filter.EdgeFilter):
         if decided.request.asks_nothing or not hosts:
             return hosts
         if self._narrows and decided.concerns_sites:
-            hosts = [
-                host_state
-                for host_state in hosts
-                if decided.judge_site(host_state.host).passes
-            ]
+            hosts = decided.at_allowed_sites(hosts)
             if not hosts:
                 if not self._both_run:
                     self.log_refusal(decided, decided.site_verdicts)

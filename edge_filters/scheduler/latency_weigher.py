@@ -56,9 +56,9 @@ class EdgeLatencyWeigher(weights.BaseHostWeigher):
 
         Nova adds nothing for an empty list, and does not even look at it.
         """
-        hosts = [weighed.obj for weighed in weighed_obj_list]
         if self._settings.mode != 'enforce':
             return []
+        hosts = [weighed.obj for weighed in weighed_obj_list]
         decided = decision.Decision(weight_properties, hosts, self._rules)
         if decided.refusal:
             # A filter of ours would have refused the server.

@@ -20,11 +20,7 @@ class EdgeSiteFilter(edge_filter.EdgeFilter):
         """Return the hosts that pass; the other filter logs if some do."""
         if not decided.concerns_sites:
             return hosts
-        passing = [
-            host_state
-            for host_state in hosts
-            if decided.judge_site(host_state.host).passes
-        ]
+        passing = decided.at_allowed_sites(hosts)
         if hosts and not passing:
             self.log_refusal(decided, decided.site_verdicts)
         elif edge_filter.LATENCY_FILTER not in self.enabled:

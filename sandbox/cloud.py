@@ -64,14 +64,12 @@ class Cloud:
         *,
         edge_filters: bool = True,
         options: config.Options | None = None,
-        api_filter: str | None = None,
     ) -> None:
         """Start the cloud.
 
         :param edge_filters: configure the scheduler as our README tells.
         :param options: what else is in nova.conf, by group and name; a list
             is an option given several times.
-        :param api_filter: a Paste filter factory to put before the API.
         """
         if Cloud._made:
             raise RuntimeError(
@@ -92,7 +90,7 @@ class Cloud:
         self._stopped = False
         atexit.register(self._at_exit)
         try:
-            self._start(hosts, api_filter)
+            self._start(hosts)
         except BaseException:
             self.stop()
             raise
@@ -103,11 +101,11 @@ class Cloud:
     def __exit__(self, *_exc_info: object) -> None:
         self.stop()
 
-    def _start(self, hosts: Sequence[Host], api_filter: str | None) -> None:
+    def _start(self, hosts: Sequence[Host]) -> None:
         files = self._files
         self._write_nova_conf()
         config.write_placement_conf(files)
-        config.write_api_paste(files, api_filter)
+        config.write_api_paste(files)
         # Any node identity: nova-compute will not start twice without one,
         # and takes the real one from its driver.
         (files.directory / 'compute_id').write_text(str(uuid.uuid4()))
@@ -193,10 +191,6 @@ class Cloud:
         return sdk_connection.Connection(session=session)
 
     # -- hosts and sites --------------------------------------------------
-
-    def add_host(self, host: Host) -> None:
-        self._start_compute(host)
-        services.discover_hosts()
 
     def stop_host(self, name: str) -> None:
         """The host dies, and the operator says so (forced_down)."""
@@ -337,10 +331,6 @@ class Cloud:
         return self.admin.compute.get_server(server.id).compute_host or ''
 
     # -- the cloud itself -------------------------------------------------
-
-    @property
-    def log_file(self) -> pathlib.Path:
-        return self._files.log
 
     @property
     def scheduler(self) -> scheduler_manager.SchedulerManager:

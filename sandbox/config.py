@@ -83,25 +83,16 @@ def write_placement_conf(files: Files) -> None:
     )
 
 
-def write_api_paste(files: Files, api_filter: str | None) -> None:
-    """Nova's own api-paste.ini with our identity in place of keystone's.
-
-    :param api_filter: a Paste filter factory, put right before the API.
-    """
-    stock = _stock_api_paste().read_text()
-    paste = stock.replace(
-        'keystonemiddleware.auth_token:filter_factory',
-        'sandbox.identity:filter_factory',
+def write_api_paste(files: Files) -> None:
+    """Nova's own api-paste.ini with our identity in place of keystone's."""
+    files.api_paste.write_text(
+        _stock_api_paste()
+        .read_text()
+        .replace(
+            'keystonemiddleware.auth_token:filter_factory',
+            'sandbox.identity:filter_factory',
+        )
     )
-    if api_filter is not None:
-        paste = paste.replace(
-            ' osapi_compute_app_v21\n',
-            ' sandbox_filter osapi_compute_app_v21\n',
-        )
-        paste += (
-            f'\n[filter:sandbox_filter]\npaste.filter_factory = {api_filter}\n'
-        )
-    files.api_paste.write_text(paste)
 
 
 def _stock_api_paste() -> pathlib.Path:

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """A small cloud of real services, shared by the tests of a process."""
 
-import time
-
 import fixtures
 from oslotest import base
 
@@ -55,9 +53,3 @@ class TestCase(base.BaseTestCase):
 
     def site_of(self, host):
         return host.rpartition('-')[0]
-
-    def wait_until(self, is_true, message):
-        deadline = time.monotonic() + 10
-        while not is_true():
-            self.assertLess(time.monotonic(), deadline, message)
-            time.sleep(0.02)

@@ -4,8 +4,9 @@
 Nova's HostManager holds every aggregate and is told every change, but
 promises an out-of-tree class no way to them. This module is the only one that
 reaches for them: it follows the three methods through which the HostManager
-learns of aggregates. Where one of them is gone, the aggregates are read from
-the database once a minute, in the background.
+learns of aggregates, and the one in which a process of nova-scheduler begins
+to listen. Where one of them is gone, the aggregates are read from the database
+once a minute, in the background.
 
 A process has one HostManager, and so one current snapshot. Whoever reads it
 takes no lock; whoever changes it puts a new one in its place.
@@ -21,6 +22,7 @@ import typing
 from nova import context as nova_context
 from nova import objects
 from nova.scheduler import host_manager
+from nova.scheduler import manager as scheduler_manager
 from oslo_log import log as logging
 
 from edge_filters.latency import metadata
@@ -35,6 +37,9 @@ POLL_INTERVAL_S = 60
 _WARNINGS_AT_ONCE = 10
 
 _METHODS = ('_init_aggregates', 'update_aggregates', 'delete_aggregate')
+_START = 'post_start_hook'
+
+_Method = collections.abc.Callable[..., typing.Any]
 
 
 class Watch:
@@ -45,41 +50,107 @@ class Watch:
         # Nova replaces the object of a changed aggregate and never alters it.
         self._aggregates: dict[int, typing.Any] = {}
         self._changing = threading.Lock()
+        # Nova's methods are not made for several threads at once.
+        self._telling = threading.RLock()
+        # The IDs of the aggregates Nova is told of while it catches up.
+        self._told: set[int] | None = None
         self._warnings = ratelimit.RateLimit()
         self._manager: typing.Any = None
         self._polls = False
         self._poller_pid: int | None = None
 
-    def follow(self, manager_class: type) -> None:
-        """Learn of aggregates whenever a host manager does."""
+    def follow(self, manager_class: type, service_class: type) -> None:
+        """Learn of aggregates whenever a host manager does.
+
+        :param manager_class: Nova's HostManager.
+        :param service_class: Nova's SchedulerManager, which has one.
+        """
         if self._polls:
             return
         missing = [
             name for name in _METHODS if not hasattr(manager_class, name)
-        ]
+        ] + [_START] * (not hasattr(service_class, _START))
         if missing:
             self._poll_instead(', '.join(missing))
             return
         for name in _METHODS:
-            self._follow_method(manager_class, name)
+            self._replace(manager_class, name, self._followed)
+        self._replace(service_class, _START, self._caught_up)
 
-    def _follow_method(self, manager_class: type, name: str) -> None:
-        method = getattr(manager_class, name)
-        if getattr(method, 'followed_by', None) is self:
-            return
+    def _replace(
+        self,
+        owner: type,
+        name: str,
+        by: collections.abc.Callable[[_Method], _Method],
+    ) -> None:
+        method = getattr(owner, name)
+        if getattr(method, 'followed_by', None) is not self:
+            replacement = functools.wraps(method)(by(method))
+            replacement.followed_by = self  # type: ignore[attr-defined]
+            setattr(owner, name, replacement)
 
-        @functools.wraps(method)
+    def _followed(self, method: _Method) -> _Method:
         def followed(
             manager: typing.Any, *args: typing.Any, **kwargs: typing.Any
         ) -> typing.Any:
-            try:
-                return method(manager, *args, **kwargs)
-            finally:
-                # Nova has the aggregate even where its method fails later.
-                self._update_from(manager)
+            with self._telling:
+                if self._told is not None:
+                    self._told |= _ids(args)
+                try:
+                    return method(manager, *args, **kwargs)
+                finally:
+                    # Nova has the aggregate even where its method fails later.
+                    self._update_from(manager)
 
-        followed.followed_by = self  # type: ignore[attr-defined]
-        setattr(manager_class, name, followed)
+        return followed
+
+    def _caught_up(self, method: _Method) -> _Method:
+        def caught_up(
+            service: typing.Any, *args: typing.Any, **kwargs: typing.Any
+        ) -> typing.Any:
+            try:
+                return method(service, *args, **kwargs)
+            finally:
+                self._try(lambda: self._catch_up(service.host_manager))
+
+        return caught_up
+
+    def _catch_up(self, manager: typing.Any) -> None:
+        """Tell a host manager what it could not hear.
+
+        Nova reads the aggregates before it forks its workers, and a worker
+        that replaces one that died, or that SIGHUP ended, has them as they
+        were then. It hears of changes only from now on.
+        """
+        if self._polls:
+            return
+        with self._telling:
+            told = self._told = set()
+        try:
+            aggregates = _all_aggregates()
+            with self._telling:
+                self._tell(manager, aggregates, told)
+        finally:
+            self._told = None
+
+    def _tell(
+        self,
+        manager: typing.Any,
+        aggregates: collections.abc.Mapping[int, typing.Any],
+        told: set[int],
+    ) -> None:
+        """Tell a host manager of all aggregates but those it was told of."""
+        known = dict(manager.aggs_by_id)
+        manager.update_aggregates(
+            [
+                aggregate
+                for aggregate_id, aggregate in aggregates.items()
+                if aggregate_id not in told
+                and not _same(aggregate, known.get(aggregate_id))
+            ]
+        )
+        for aggregate_id in known.keys() - aggregates.keys() - told:
+            manager.delete_aggregate(known[aggregate_id])
 
     def _update_from(self, manager: typing.Any) -> None:
         self._manager = manager
@@ -122,8 +193,9 @@ class Watch:
 
     def _poll(self) -> None:
         while True:
-            time.sleep(POLL_INTERVAL_S)
+            # At once: the parent may have read long before it forked.
             self._try(lambda: self.update(_all_aggregates))
+            time.sleep(POLL_INTERVAL_S)
 
     def host_of(self, server: str) -> str | None:
         """Return where a server is as far as Nova's memory has it."""
@@ -152,21 +224,14 @@ class Watch:
             )
             for aggregate_id, aggregate in aggregates.items():
                 try:
-                    if not self._has(aggregate):
+                    if not _same(
+                        aggregate, self._aggregates.get(aggregate_id)
+                    ):
                         changes[aggregate_id] = self._parse(aggregate)
                 except Exception:
                     LOG.exception('Aggregate %s stays as it was', aggregate_id)
             self._snapshot = self._snapshot.replace(changes)
             self._aggregates = aggregates
-
-    def _has(self, aggregate: typing.Any) -> bool:
-        """Return whether an aggregate is known as it is."""
-        known = self._aggregates.get(aggregate.id)
-        return aggregate is known or (
-            known is not None
-            and aggregate.metadata == known.metadata
-            and aggregate.hosts == known.hosts
-        )
 
     def _parse(self, aggregate: typing.Any) -> metadata.SiteRecord | None:
         record, problems = metadata.parse_site(
@@ -194,6 +259,28 @@ class Watch:
         return record
 
 
+def _same(aggregate: typing.Any, known: typing.Any) -> bool:
+    """Return whether an aggregate is known as it is."""
+    return aggregate is known or (
+        known is not None
+        and aggregate.metadata == known.metadata
+        and aggregate.hosts == known.hosts
+    )
+
+
+def _ids(args: tuple[typing.Any, ...]) -> set[int]:
+    """Return the IDs of the aggregates among the arguments of a method."""
+    return {
+        aggregate.id
+        for argument in args
+        for aggregate in (
+            argument
+            if isinstance(argument, (list, objects.AggregateList))
+            else [argument]
+        )
+    }
+
+
 def _all_aggregates() -> dict[int, typing.Any]:
     context = nova_context.get_admin_context()
     return {
@@ -207,7 +294,7 @@ _WATCH = Watch()
 
 def follow_aggregates() -> None:
     """Keep :func:`snapshot` up to date from now on; needed only once."""
-    _WATCH.follow(host_manager.HostManager)
+    _WATCH.follow(host_manager.HostManager, scheduler_manager.SchedulerManager)
 
 
 def host_of(server: str) -> str | None:

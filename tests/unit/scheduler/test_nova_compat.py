@@ -10,6 +10,17 @@ from edge_filters.latency import metadata
 from edge_filters.scheduler import nova_compat
 from tests.unit.scheduler import base
 
+
+class Service:
+    """What a process of nova-scheduler is, as far as it is followed."""
+
+    def __init__(self, manager):
+        self.host_manager = manager
+
+    def post_start_hook(self):
+        return 'started'
+
+
 PAR = {'edge:site': 'par', 'edge:rtt:paris': '4'}
 LYO = {'edge:site': 'lyo', 'edge:rtt:paris': '9'}
 
@@ -23,13 +34,15 @@ class FollowTest(base.TestCase):
         for name in nova_compat._METHODS:
             method = getattr(host_manager.HostManager, name)
             self.patch(host_manager.HostManager, name, method)
+        self.read = lambda: self.in_database
         self.useFixture(
             fixtures.MonkeyPatch(
                 'nova.objects.AggregateList.get_all',
-                classmethod(lambda cls, context: self.in_database),
+                classmethod(lambda cls, context: self.read()),
             )
         )
-        self.watch.follow(host_manager.HostManager)
+        self.patch(Service, 'post_start_hook', Service.post_start_hook)
+        self.watch.follow(host_manager.HostManager, Service)
         self.manager = host_manager.HostManager.__new__(
             host_manager.HostManager
         )
@@ -80,8 +93,56 @@ class FollowTest(base.TestCase):
     def test_followed_once(self):
         """Filters and weigher ask for the same; it is done once."""
         followed = host_manager.HostManager.update_aggregates
-        self.watch.follow(host_manager.HostManager)
+        self.watch.follow(host_manager.HostManager, Service)
         self.assertIs(followed, host_manager.HostManager.update_aggregates)
+
+    def _start(self):
+        return Service(self.manager).post_start_hook()
+
+    def test_catches_up(self):
+        """A worker that begins learns what it could not hear."""
+        mrs = base.aggregate(3, {'edge:site': 'mrs'}, ['mrs-1'])
+        self.manager.update_aggregates([mrs])
+        self.in_database = [
+            base.aggregate(1, PAR, ['par-2']),
+            base.aggregate(2, LYO, ['lyo-1']),
+        ]
+        self.assertEqual('started', self._start())
+        self.assertEqual({'par': ['par-2'], 'lyo': ['lyo-1']}, self._sites())
+        self.assertEqual({1, 2}, set(self.manager.aggs_by_id))
+        self.assertEqual(set(), self.manager.host_aggregates_map['par-1'])
+
+    def test_heard_meanwhile(self):
+        """What a worker hears while it reads is newer than what it reads."""
+        lyo = base.aggregate(2, LYO, ['lyo-1'])
+
+        def read():
+            self.manager.update_aggregates(base.aggregate(1, PAR, ['new']))
+            self.manager.delete_aggregate(lyo)
+            return [base.aggregate(1, PAR, ['old']), lyo]
+
+        self.read = read
+        self._start()
+        self.assertEqual({'par': ['new']}, self._sites())
+        self.read = lambda: []
+        self._start()
+        self.assertEqual({}, self._sites())
+
+    def test_nothing_missed(self):
+        """An aggregate that is as it was stays the object that it is."""
+        known = self.manager.aggs_by_id[1]
+        self.in_database = [base.aggregate(1, PAR, ['par-1'])]
+        self._start()
+        self.assertIs(known, self.manager.aggs_by_id[1])
+
+    def test_cannot_catch_up(self):
+        """A worker begins though the database is away."""
+        self.read = lambda: 1 / 0
+        self.assertEqual('started', self._start())
+        self.assertEqual({'par': ['par-1']}, self._sites())
+        self.assertIn('The sites stay as they were', self.log.output)
+        self.manager.update_aggregates(base.aggregate(1, PAR, ['par-2']))
+        self.assertEqual({'par': ['par-2']}, self._sites())
 
     def test_one_warning(self):
         """A bad figure is named once, not at every change of its site."""
@@ -145,7 +206,7 @@ class FollowTest(base.TestCase):
 
             update_aggregates = delete_aggregate = _init_aggregates
 
-        self.watch.follow(HostManager)
+        self.watch.follow(HostManager, Service)
         self.assertEqual('result', HostManager().update_aggregates())
 
     def test_one_bad_aggregate(self):
@@ -224,7 +285,6 @@ class PollTest(base.TestCase):
             )
         )
         self.ticks = threading.Semaphore(0)
-        self.addCleanup(self._end_pollers)
         self.slept = threading.Semaphore(0)
         self.is_over = False
         self.useFixture(
@@ -232,7 +292,8 @@ class PollTest(base.TestCase):
                 'edge_filters.scheduler.nova_compat.time.sleep', self._sleep
             )
         )
-        self.watch.follow(self.HostManager)
+        self.addCleanup(self._end_pollers)
+        self.watch.follow(self.HostManager, Service)
 
     def _sleep(self, seconds):
         self.assertEqual(60, seconds)
@@ -261,11 +322,9 @@ class PollTest(base.TestCase):
         self.assertNotIn('edge-filters-poll', names)
 
     def test_asked_once(self):
-        """Filters and weigher ask for the same; it is read and said once."""
-        self.in_database.clear()
-        self.watch.follow(self.HostManager)
+        """Filters and weigher ask for the same; it is said once."""
+        self.watch.follow(self.HostManager, Service)
         self.assertEqual(1, self.log.output.count('This Nova has no'))
-        self.assertIn('par', self.watch.snapshot().sites)
 
     def test_one_thread_each_process(self):
         """However many requests, a process polls once; so does its child."""
@@ -304,11 +363,28 @@ class PollTest(base.TestCase):
             update_aggregates = delete_aggregate = _init_aggregates
 
         watch = nova_compat.Watch()
-        watch.follow(HostManager)
+        watch.follow(HostManager, Service)
         HostManager()._init_aggregates()
         HostManager()._init_aggregates()
         self.assertIn('par', watch.snapshot().sites)
         self.assertEqual(1, self.log.output.count('This Nova has no aggs_by'))
+
+    def test_no_start_hook(self):
+        """Nor without the one in which a worker begins to listen."""
+
+        class Nova:
+            _init_aggregates = update_aggregates = delete_aggregate = None
+
+        watch = nova_compat.Watch()
+        watch.follow(Nova, Nova)
+        self.assertIn('This Nova has no post_start_hook', self.log.output)
+
+    def test_worker_reads_at_once(self):
+        """A worker does not begin with what its parent read."""
+        self.in_database[:] = [base.aggregate(2, LYO, ['lyo-1'])]
+        self.watch.snapshot()
+        self.slept.acquire()
+        self.assertEqual({'lyo'}, set(self.watch.snapshot().sites))
 
     def test_read_again(self):
         """A change in the database is seen after the interval."""

@@ -1,0 +1,282 @@
+# SPDX-License-Identifier: Apache-2.0
+"""WHAT RUNS? Starting processes, and stopping those that we started.
+
+Each service is the leader of a session of its own, so that its workers can be
+found by the kernel's own book-keeping. What was started is on record: process
+ID, and when that process began, as a number may come back as somebody else's.
+"""
+
+import collections.abc
+import contextlib
+import dataclasses
+import json
+import os
+import pathlib
+import signal
+import subprocess
+import time
+
+from smallcloud import errors
+from smallcloud import layout
+
+_TAIL_LINES = 15
+# Databases and brokers write down what they hold.
+_GRACE_S = 20
+
+
+@dataclasses.dataclass(frozen=True)
+class Service:
+    """A process to be started, and how to tell that it answers."""
+
+    name: str
+    argv: tuple[str, ...]
+    env: dict[str, str] = dataclasses.field(default_factory=dict)
+    # What it works in; sockets with short names are made there.
+    folder: str = '/'
+
+
+@dataclasses.dataclass(frozen=True)
+class _Process:
+    """A line of /proc/PID/stat, as far as we need it."""
+
+    pid: int
+    session: int
+    state: str
+    # In clock ticks since the machine started.
+    started: int
+
+
+class Processes:
+    """The processes of one cloud."""
+
+    def __init__(self, place: layout.Layout) -> None:
+        self._place = place
+
+    def start(self, service: Service) -> None:
+        """Start a service; its output goes to its own log."""
+        self._place.logs.mkdir(parents=True, exist_ok=True)
+        self._place.records.mkdir(parents=True, exist_ok=True)
+        with self.log(service.name).open('ab') as log:
+            process = subprocess.Popen(  # noqa: S603
+                service.argv,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                env=self._environment() | service.env,
+                cwd=service.folder,
+                start_new_session=True,
+            )
+        # Ours until somebody waits for it, so this cannot be another one.
+        started = _read(process.pid)
+        self._record(service.name).write_text(
+            json.dumps(
+                {
+                    'boot': _boot_id(),
+                    'pid': process.pid,
+                    'started': started.started if started else 0,
+                    'service': dataclasses.asdict(service),
+                },
+                indent=1,
+            )
+        )
+
+    def log(self, name: str) -> pathlib.Path:
+        return self._place.logs / f'{name}.log'
+
+    def names(self) -> list[str]:
+        """Return the services on record, the last started last."""
+        return [
+            path.stem
+            for path in sorted(
+                self._place.records.glob('*.json'),
+                key=lambda path: path.stat().st_mtime_ns,
+            )
+        ]
+
+    def pid(self, name: str) -> int | None:
+        """Return the process ID of a service that runs."""
+        record = json.loads(self._record(name).read_text())
+        process = _read(record['pid'])
+        if (
+            process is None
+            or process.state == 'Z'
+            or record['boot'] != _boot_id()
+            or record['started'] != process.started
+        ):
+            return None
+        return process.pid
+
+    def wait(
+        self,
+        name: str,
+        ready: collections.abc.Callable[[], bool],
+        timeout_s: float = 120,
+    ) -> None:
+        """Wait until a service answers.
+
+        :raises CloudError: it has ended, or took too long; with the end of
+            its log.
+        """
+        deadline = time.monotonic() + timeout_s
+        while not ready():
+            if self.pid(name) is None:
+                raise errors.CloudError(
+                    f'{name} ended while it started. {self._tail(name)}'
+                )
+            if time.monotonic() > deadline:
+                raise errors.CloudError(
+                    f'{name} did not answer within {timeout_s:.0f} s. '
+                    f'{self._tail(name)}'
+                )
+            time.sleep(0.1)
+
+    def run(
+        self,
+        name: str,
+        argv: collections.abc.Sequence[str | os.PathLike[str]],
+        env: dict[str, str] | None = None,
+        text: str = '',
+    ) -> None:
+        """Run a command to its end; its output goes to a log.
+
+        :raises CloudError: it failed; with the end of the log.
+        """
+        self._place.logs.mkdir(parents=True, exist_ok=True)
+        with self.log(name).open('ab') as log:
+            done = subprocess.run(  # noqa: S603
+                argv,
+                input=text.encode(),
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                env=self._environment() | (env or {}),
+                check=False,
+            )
+        if done.returncode:
+            raise errors.CloudError(
+                f'{name}: {pathlib.Path(argv[0]).name} failed with '
+                f'{done.returncode}. {self._tail(name)}'
+            )
+
+    def restart(self, name: str) -> None:
+        """Stop a service and start it again as it was."""
+        if not self._record(name).exists():
+            raise errors.CloudError(
+                f'There is no service {name}. There are: '
+                f'{", ".join(self.names())}.'
+            )
+        record = json.loads(self._record(name).read_text())
+        self._stop(name)
+        self.start(
+            Service(
+                name,
+                tuple(record['service']['argv']),
+                record['service']['env'],
+                record['service']['folder'],
+            )
+        )
+
+    def stop_all(self) -> None:
+        """Stop what is on record and what that has started, and nothing else.
+
+        At once: what they have written is about to be deleted.
+        """
+        self._kill(self.names())
+
+    def _stop(self, name: str) -> None:
+        """Stop a service as an operator would."""
+        session = self._session(name)
+        if session is not None:
+            _send(session, session, signal.SIGTERM)
+            deadline = time.monotonic() + _GRACE_S
+            while _members(session) and time.monotonic() < deadline:
+                time.sleep(0.05)
+        self._kill([name])
+
+    def _kill(self, names: collections.abc.Sequence[str]) -> None:
+        sessions = [
+            session
+            for name in names
+            if (session := self._session(name)) is not None
+        ]
+        while left := [
+            (pid, session) for session in sessions for pid in _members(session)
+        ]:
+            for pid, session in left:
+                _send(pid, session, signal.SIGKILL)
+            time.sleep(0.02)
+        for name in names:
+            self._record(name).unlink()
+
+    def _session(self, name: str) -> int | None:
+        """Return the session of a service if it is still ours.
+
+        The kernel gives no number to a new process while a session has it. So
+        a session whose leader has gone is ours, and one whose leader began at
+        another time is not.
+        """
+        record = json.loads(self._record(name).read_text())
+        leader = _read(record['pid'])
+        if record['boot'] != _boot_id():
+            return None
+        if leader is not None and leader.started != record['started']:
+            return None
+        return int(record['pid'])
+
+    def _environment(self) -> dict[str, str]:
+        """What a process sees of ours: no virtual environment, no OS_*."""
+        temporary = self._place.state / 'tmp'
+        temporary.mkdir(parents=True, exist_ok=True)
+        return {
+            name: value
+            for name, value in os.environ.items()
+            if name in ('HOME', 'LANG', 'PATH')
+            or name.startswith(('PIP_', 'SSL_'))
+        } | {'LC_ALL': 'C.UTF-8', 'TMPDIR': str(temporary)}
+
+    def _record(self, name: str) -> pathlib.Path:
+        return self._place.records / f'{name}.json'
+
+    def _tail(self, name: str) -> str:
+        log = self.log(name)
+        if not log.exists():
+            return ''
+        lines = log.read_text(errors='replace').splitlines()[-_TAIL_LINES:]
+        return '\n'.join([f'The end of {log}:', *lines])
+
+
+def _send(pid: int, session: int, signal_number: int) -> None:
+    """Signal a process if it is, at that very moment, of a session."""
+    with contextlib.suppress(ProcessLookupError):
+        handle = os.pidfd_open(pid)
+        try:
+            process = _read(pid)
+            if process is not None and process.session == session:
+                signal.pidfd_send_signal(handle, signal_number)
+        finally:
+            os.close(handle)
+
+
+def _members(session: int) -> list[int]:
+    """Return the process IDs of a session, but for those that have ended."""
+    return [
+        process.pid
+        for entry in pathlib.Path('/proc').iterdir()
+        if entry.name.isdecimal()
+        and (process := _read(int(entry.name)))
+        and process.session == session
+        and process.state not in 'ZX'
+    ]
+
+
+def _read(pid: int) -> _Process | None:
+    try:
+        # The name, in brackets, may itself have brackets and spaces.
+        text = pathlib.Path(f'/proc/{pid}/stat').read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+    fields = text.rpartition(')')[2].split()
+    return _Process(pid, int(fields[3]), fields[0], int(fields[19]))
+
+
+def _boot_id() -> str:
+    return pathlib.Path('/proc/sys/kernel/random/boot_id').read_text().strip()

@@ -40,6 +40,18 @@ class HouseTest(base.TestCase):
         }
         self.assertEqual(set(MAY_IMPORT) - {''}, rooms - {'__init__'})
 
+    def test_tempest_plugin(self):
+        """The Tempest plugin needs a cloud to run, and nothing of ours."""
+        for path in (ROOT.parent / 'edge_filters_tempest_plugin').rglob(
+            '*.py'
+        ):
+            for name in imports(path):
+                self.assertNotIn(
+                    name.partition('.')[0],
+                    ('edge_filters', 'nova', 'sandbox', 'tests'),
+                    path,
+                )
+
     def test_direction(self):
         """Imports point inward, and only the outermost rooms know Nova."""
         for path in ROOT.rglob('*.py'):

@@ -1,0 +1,56 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The cloud that ``tools/cloud up`` has started, seen from outside."""
+
+from importlib import metadata
+import pathlib
+import re
+
+import openstack
+from oslotest import base
+
+FOLDER = pathlib.Path(__file__).parents[2] / '.cloud'
+LOGS = FOLDER / 'logs'
+
+# oslo.log begins a line with date, time and process ID.
+_DECISION = re.compile(
+    r'^\S+ \S+ (\d+) .* Edge decision .* for server ([0-9a-f-]+)'
+)
+
+
+def workers_by_server():
+    """Return which worker decided, as (scheduler, process ID), by server."""
+    decided = {}
+    for log in LOGS.glob('nova-scheduler-*.log'):
+        for line in log.read_text(errors='replace').splitlines():
+            if match := _DECISION.match(line):
+                decided[match[2]] = (log.stem, int(match[1]))
+    return decided
+
+
+class TestCase(base.BaseTestCase):
+    """A test whose docstring is the rule it holds."""
+
+    def setUp(self):
+        super().setUp()
+        release = metadata.version('nova').partition('.')[0]
+        openrc = FOLDER / 'openrc'
+        if not openrc.exists() or f'nova-{release}' not in openrc.read_text():
+            # Its message bus carries the objects of one release.
+            self.fail(f'No Nova {release} is up: tools/cloud up')
+        self.openstack = openstack.connection.from_config(
+            cloud='admin',
+            options=None,
+            load_yaml_config=True,
+            config=openstack.config.OpenStackConfig(
+                config_files=[str(FOLDER / 'clouds.yaml')]
+            ).get_one('admin'),
+        )
+        self.addCleanup(self.openstack.close)
+
+    def set_metadata(self, site, **metadata):
+        """Set metadata of a site's aggregate; None deletes a key."""
+        aggregate = self.openstack.compute.find_aggregate(site)
+        self.openstack.compute.set_aggregate_metadata(
+            aggregate,
+            {f'edge:{key}': value for key, value in metadata.items()},
+        )

@@ -33,7 +33,11 @@ def main(arguments: collections.abc.Sequence[str] | None = None) -> int:
     try:
         with _alone():
             asked.function(asked, place, processes.Processes(place))
-    except errors.CloudError as error:
+    except (
+        errors.CloudError,
+        OSError,
+        subprocess.CalledProcessError,
+    ) as error:
         print(f'tools/cloud: {error}', file=sys.stderr)
         return 1
     except KeyboardInterrupt:
@@ -104,10 +108,9 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _positive(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise ValueError(text)
-    return number
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f'{text!r} is no number from 1 on')
+    return int(text)
 
 
 @contextlib.contextmanager
@@ -115,12 +118,13 @@ def _alone() -> collections.abc.Iterator[None]:
     """Keep a second command of this checkout out."""
     handle = os.open(layout.CHECKOUT / 'tools', os.O_RDONLY)
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise errors.CloudError(
+                'Another tools/cloud is at work in this checkout. Wait for it.'
+            ) from None
         yield
-    except BlockingIOError:
-        raise errors.CloudError(
-            'Another tools/cloud is at work in this checkout. Wait for it.'
-        ) from None
     finally:
         os.close(handle)
 
@@ -128,10 +132,15 @@ def _alone() -> collections.abc.Iterator[None]:
 def _up(
     asked: argparse.Namespace, place: layout.Layout, run: processes.Processes
 ) -> None:
-    if any(run.pid(name) is not None for name in run.names()):
+    if any(run.is_left(name) for name in run.names()):
         raise errors.CloudError(
             'A cloud is up already. "tools/cloud status" lists its services, '
             '"tools/cloud down" stops them.'
+        )
+    if asked.computes < asked.sites:
+        raise errors.CloudError(
+            f'{asked.computes} hosts leave some of {asked.sites} sites empty. '
+            'Ask for at least as many --computes as --sites.'
         )
     layout.check_ports_are_free()
     shutil.rmtree(place.folder, ignore_errors=True)
@@ -174,6 +183,7 @@ def _start(plan: services.Plan) -> None:
     services.configure(plan)
     steps.say('database and message broker')
     steps.at_once(
+        run.give_up,
         lambda: backing.start_database(run, place, plan.password),
         lambda: backing.start_broker(run, place, plan.password),
     )
@@ -182,6 +192,7 @@ def _start(plan: services.Plan) -> None:
     steps.say('Keystone, Placement, Glance, and the conductor of Nova')
     services.start_network(plan)
     steps.at_once(
+        run.give_up,
         lambda: _start_identity(plan),
         lambda: services.start_placement(plan),
         lambda: services.start_image(plan),

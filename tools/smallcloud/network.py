@@ -102,7 +102,7 @@ def answer(
                 }
             ]
         }
-    if parts[0] != 'v2.0' or len(parts) < 2:
+    if parts[0] != 'v2.0' or not 2 <= len(parts) <= 3:
         return 404, {'NeutronError': {'message': 'not found'}}
     kind = parts[1]
     if kind == 'quotas':
@@ -116,10 +116,12 @@ def answer(
     singular = kind[:-1]
     with _lock:
         if len(parts) == 2:
-            if method == 'POST':
+            if method == 'POST' and kind == 'ports':
                 made = _new_port(body[singular])
                 known[made['id']] = made
-                return 201, {singular: made}
+                return 201, {singular: copy.deepcopy(made)}
+            if method != 'GET':
+                return 405, {'NeutronError': {'message': 'read only'}}
             return 200, {
                 kind: [
                     copy.deepcopy(resource)
@@ -136,6 +138,8 @@ def answer(
                     'detail': '',
                 }
             }
+        if method != 'GET' and kind != 'ports':
+            return 405, {'NeutronError': {'message': 'read only'}}
         if method == 'DELETE':
             del known[parts[2]]
             return 204, None

@@ -14,6 +14,7 @@ import os
 import pathlib
 import signal
 import subprocess
+import threading
 import time
 
 from smallcloud import errors
@@ -51,12 +52,16 @@ class Processes:
 
     def __init__(self, place: layout.Layout) -> None:
         self._place = place
+        self._lock = threading.Lock()
+        self._given_up = False
 
     def start(self, service: Service) -> None:
         """Start a service; its output goes to its own log."""
         self._place.logs.mkdir(parents=True, exist_ok=True)
         self._place.records.mkdir(parents=True, exist_ok=True)
-        with self.log(service.name).open('ab') as log:
+        # Whoever stops all waits until what is being started is on record.
+        with self._lock, self.log(service.name).open('ab') as log:
+            self._check_not_given_up()
             process = subprocess.Popen(  # noqa: S603
                 service.argv,
                 stdin=subprocess.DEVNULL,
@@ -66,19 +71,31 @@ class Processes:
                 cwd=service.folder,
                 start_new_session=True,
             )
+            try:
+                self._write_record(service, process.pid)
+            except BaseException:
+                # What is not on record, nobody could stop.
+                process.kill()
+                process.wait()
+                raise
+
+    def _write_record(self, service: Service, pid: int) -> None:
         # Ours until somebody waits for it, so this cannot be another one.
-        started = _read(process.pid)
-        self._record(service.name).write_text(
+        process = _read(pid)
+        # Whole or not at all.
+        new = self._record(service.name).with_suffix('.new')
+        new.write_text(
             json.dumps(
                 {
                     'boot': _boot_id(),
-                    'pid': process.pid,
-                    'started': started.started if started else 0,
+                    'pid': pid,
+                    'started': process.started if process else 0,
                     'service': dataclasses.asdict(service),
                 },
                 indent=1,
             )
         )
+        new.rename(self._record(service.name))
 
     def log(self, name: str) -> pathlib.Path:
         return self._place.logs / f'{name}.log'
@@ -106,6 +123,11 @@ class Processes:
             return None
         return process.pid
 
+    def is_left(self, name: str) -> bool:
+        """Whether a service runs, or a worker that it left behind."""
+        session = self._session(name)
+        return session is not None and bool(_members(session))
+
     def wait(
         self,
         name: str,
@@ -119,6 +141,7 @@ class Processes:
         """
         deadline = time.monotonic() + timeout_s
         while not ready():
+            self._check_not_given_up()
             if self.pid(name) is None:
                 raise errors.CloudError(
                     f'{name} ended while it started. {self._tail(name)}'
@@ -159,10 +182,12 @@ class Processes:
 
     def restart(self, name: str) -> None:
         """Stop a service and start it again as it was."""
-        if not self._record(name).exists():
+        names = self.names()
+        if not names:
+            raise errors.CloudError('No cloud is up.')
+        if name not in names:
             raise errors.CloudError(
-                f'There is no service {name}. There are: '
-                f'{", ".join(self.names())}.'
+                f'There is no service {name}. There are: {", ".join(names)}.'
             )
         record = json.loads(self._record(name).read_text())
         self._stop(name)
@@ -180,13 +205,25 @@ class Processes:
 
         At once: what they have written is about to be deleted.
         """
-        self._kill(self.names())
+        self.give_up()
+        with self._lock:
+            self._kill(self.names())
+
+    def give_up(self) -> None:
+        """Start nothing more and wait for nothing, in whatever thread."""
+        self._given_up = True
+
+    def _check_not_given_up(self) -> None:
+        if self._given_up:
+            raise errors.CloudError('The cloud is being stopped.')
 
     def _stop(self, name: str) -> None:
         """Stop a service as an operator would."""
         session = self._session(name)
         if session is not None:
-            _send(session, session, signal.SIGTERM)
+            leader = self.pid(name)
+            for pid in _members(session) if leader is None else [leader]:
+                _send(pid, session, signal.SIGTERM)
             deadline = time.monotonic() + _GRACE_S
             while _members(session) and time.monotonic() < deadline:
                 time.sleep(0.05)
@@ -231,6 +268,7 @@ class Processes:
             for name, value in os.environ.items()
             if name in ('HOME', 'LANG', 'PATH')
             or name.startswith(('PIP_', 'SSL_'))
+            or name.lower().endswith('_proxy')
         } | {'LC_ALL': 'C.UTF-8', 'TMPDIR': str(temporary)}
 
     def _record(self, name: str) -> pathlib.Path:

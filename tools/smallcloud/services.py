@@ -85,6 +85,7 @@ def configure(plan: Plan) -> None:
 def fill_databases(plan: Plan) -> None:
     """Make the tables of every service."""
     steps.at_once(
+        plan.run.give_up,
         lambda: _manage(plan, 'keystone', 'db_sync'),
         lambda: _manage(plan, 'placement', 'db', 'sync'),
         lambda: _manage(plan, 'glance', 'db_sync'),
@@ -317,7 +318,11 @@ def _configure_nova(plan: Plan) -> None:
             'placement': plan.credentials(),
             'quota': {'instances': -1, 'cores': -1, 'ram': -1},
             'scheduler': {'workers': _SCHEDULER_WORKERS},
-            'service_user': plan.credentials()
+            'service_user': {
+                name: value
+                for name, value in plan.credentials().items()
+                if name != 'region_name'
+            }
             | {'send_service_user_token': True},
             'vnc': {'enabled': False},
             'wsgi': {'api_paste_config': _api_paste(plan)},

@@ -62,7 +62,9 @@ def install_environment(
     # What was made with other versions is not to be used again.
     stamp.unlink(missing_ok=True)
     tables(environment).unlink(missing_ok=True)
-    run.run('environment', [sys.executable, '-m', 'venv', environment])
+    run.run(
+        'environment', [sys.executable, '-m', 'venv', '--clear', environment]
+    )
     constraints = environment / 'edge-filters-cloud.txt'
     constraints.write_text(_constraints(nova_release))
     run.run(
@@ -123,12 +125,12 @@ def _nothing_is_started() -> collections.abc.Iterator[None]:
     if _POLICY.exists():
         yield
         return
-    _POLICY.write_text('#!/bin/sh\nexit 101\n')
-    _POLICY.chmod(0o755)
     try:
+        _POLICY.write_text('#!/bin/sh\nexit 101\n')
+        _POLICY.chmod(0o755)
         yield
     finally:
-        _POLICY.unlink()
+        _POLICY.unlink(missing_ok=True)
 
 
 def _fingerprint(nova_release: int) -> str:

@@ -12,8 +12,20 @@ def say(what: str) -> None:
     print(f'[{time.monotonic() - _STARTED:4.0f} s] {what}', flush=True)
 
 
-def at_once(*tasks: collections.abc.Callable[[], object]) -> None:
-    """Do several things side by side; raise what the first of them raised."""
+def at_once(
+    give_up: collections.abc.Callable[[], None],
+    *tasks: collections.abc.Callable[[], object],
+) -> None:
+    """Do several things side by side; raise what the first of them raised.
+
+    :param give_up: makes those that are still at work end soon.
+    """
     with concurrent.futures.ThreadPoolExecutor(len(tasks)) as pool:
-        for future in [pool.submit(task) for task in tasks]:
-            future.result()
+        try:
+            for future in concurrent.futures.as_completed(
+                [pool.submit(task) for task in tasks]
+            ):
+                future.result()
+        except BaseException:
+            give_up()
+            raise

@@ -57,6 +57,7 @@ class Watch:
         self._warnings = ratelimit.RateLimit()
         self._manager: typing.Any = None
         self._polls = False
+        self._starting = threading.Lock()
         self._poller_pid: int | None = None
 
     def follow(self, manager_class: type, service_class: type) -> None:
@@ -94,8 +95,7 @@ class Watch:
             manager: typing.Any, *args: typing.Any, **kwargs: typing.Any
         ) -> typing.Any:
             with self._telling:
-                if self._told is not None:
-                    self._told |= _ids(args)
+                self._try(lambda: self._note((*args, *kwargs.values())))
                 try:
                     return method(manager, *args, **kwargs)
                 finally:
@@ -104,34 +104,69 @@ class Watch:
 
         return followed
 
+    def _note(self, arguments: collections.abc.Iterable[typing.Any]) -> None:
+        """Note which aggregates Nova is told of while it catches up."""
+        if self._told is None:
+            return
+        for argument in arguments:
+            several = isinstance(argument, (list, objects.AggregateList))
+            self._told.update(
+                aggregate.id
+                for aggregate in (argument if several else [argument])
+            )
+
     def _caught_up(self, method: _Method) -> _Method:
         def caught_up(
             service: typing.Any, *args: typing.Any, **kwargs: typing.Any
         ) -> typing.Any:
-            try:
-                return method(service, *args, **kwargs)
-            finally:
-                self._try(lambda: self._catch_up(service.host_manager))
+            result = method(service, *args, **kwargs)
+            self._try(lambda: self._begin(service.host_manager))
+            return result
 
         return caught_up
 
-    def _catch_up(self, manager: typing.Any) -> None:
-        """Tell a host manager what it could not hear.
+    def _begin(self, manager: typing.Any) -> None:
+        """Have a worker catch up, now or, if that fails, a little later."""
+        if not self._polls and not self._catch_up(manager):
+            threading.Thread(
+                target=self._catch_up_later,
+                args=(manager,),
+                name='edge-filters-catch-up',
+                daemon=True,
+            ).start()
+
+    def _catch_up_later(self, manager: typing.Any) -> None:
+        while True:
+            time.sleep(POLL_INTERVAL_S)
+            if self._catch_up(manager):
+                return
+
+    def _catch_up(self, manager: typing.Any) -> bool:
+        """Tell a host manager what it could not hear; return success.
 
         Nova reads the aggregates before it forks its workers, and a worker
         that replaces one that died, or that SIGHUP ended, has them as they
         were then. It hears of changes only from now on.
         """
-        if self._polls:
-            return
+        told: set[int] = set()
         with self._telling:
-            told = self._told = set()
+            self._told = told
         try:
             aggregates = _all_aggregates()
             with self._telling:
                 self._tell(manager, aggregates, told)
+        except Exception:
+            LOG.exception(
+                'This worker has the aggregates as they were when '
+                'nova-scheduler was started, but for what it was told since; '
+                'it tries again in %d seconds',
+                POLL_INTERVAL_S,
+            )
+            return False
         finally:
-            self._told = None
+            with self._telling:
+                self._told = None
+        return True
 
     def _tell(
         self,
@@ -140,17 +175,28 @@ class Watch:
         told: set[int],
     ) -> None:
         """Tell a host manager of all aggregates but those it was told of."""
+        heard = frozenset(told)
         known = dict(manager.aggs_by_id)
-        manager.update_aggregates(
-            [
-                aggregate
-                for aggregate_id, aggregate in aggregates.items()
-                if aggregate_id not in told
-                and not _same(aggregate, known.get(aggregate_id))
-            ]
-        )
-        for aggregate_id in known.keys() - aggregates.keys() - told:
-            manager.delete_aggregate(known[aggregate_id])
+        missed = [
+            aggregate
+            for aggregate_id, aggregate in aggregates.items()
+            if aggregate_id not in heard
+            and not _same(aggregate, known.get(aggregate_id))
+        ]
+        gone = known.keys() - aggregates.keys() - heard
+        failures = []
+        # One by one: requests are served meanwhile, and what they do to its
+        # dictionaries may make Nova fail.
+        for method, aggregate in (
+            *((manager.update_aggregates, aggregate) for aggregate in missed),
+            *((manager.delete_aggregate, known[its_id]) for its_id in gone),
+        ):
+            try:
+                method(aggregate)
+            except Exception as error:
+                failures.append(error)
+        if failures:
+            raise failures[0]
 
     def _update_from(self, manager: typing.Any) -> None:
         self._manager = manager
@@ -183,7 +229,7 @@ class Watch:
 
     def _start_polling(self) -> None:
         # Not in follow(): threads do not survive the fork of the workers.
-        with self._changing:
+        with self._starting:
             if self._poller_pid == os.getpid():
                 return
             self._poller_pid = os.getpid()
@@ -266,19 +312,6 @@ def _same(aggregate: typing.Any, known: typing.Any) -> bool:
         and aggregate.metadata == known.metadata
         and aggregate.hosts == known.hosts
     )
-
-
-def _ids(args: tuple[typing.Any, ...]) -> set[int]:
-    """Return the IDs of the aggregates among the arguments of a method."""
-    return {
-        aggregate.id
-        for argument in args
-        for aggregate in (
-            argument
-            if isinstance(argument, (list, objects.AggregateList))
-            else [argument]
-        )
-    }
 
 
 def _all_aggregates() -> dict[int, typing.Any]:

@@ -135,14 +135,63 @@ class FollowTest(base.TestCase):
         self._start()
         self.assertIs(known, self.manager.aggs_by_id[1])
 
-    def test_cannot_catch_up(self):
-        """A worker begins though the database is away."""
-        self.read = lambda: 1 / 0
+    def _fail_then_go_on(self):
+        """Start while something fails; wait until it was tried again."""
+        slept = []
+        self.useFixture(
+            fixtures.MonkeyPatch(
+                'edge_filters.scheduler.nova_compat.time.sleep',
+                lambda seconds: slept.append(seconds),
+            )
+        )
         self.assertEqual('started', self._start())
-        self.assertEqual({'par': ['par-1']}, self._sites())
-        self.assertIn('The sites stay as they were', self.log.output)
-        self.manager.update_aggregates(base.aggregate(1, PAR, ['par-2']))
+        for thread in threading.enumerate():
+            if thread.name == 'edge-filters-catch-up':
+                thread.join()
+        self.assertEqual({60}, set(slept))
+        self.assertIn('it tries again in 60 seconds', self.log.output)
+
+    def test_database_away_at_the_start(self):
+        """A worker begins though the database is away, and tries again."""
+        lyo = base.aggregate(2, LYO, ['lyo-1'])
+        answers = [lambda: 1 / 0, lambda: 1 / 0, lambda: [lyo]]
+        self.read = lambda: answers.pop(0)()
+        self._fail_then_go_on()
+        self.assertEqual({'lyo': ['lyo-1']}, self._sites())
+
+    def test_nova_fails_while_it_is_told(self):
+        """What Nova could not take in it is told again."""
+        self.in_database = [base.aggregate(1, PAR, ['par-2'])]
+        self.patch(
+            host_manager.HostManager,
+            '_update_aggregate',
+            self._once(host_manager.HostManager._update_aggregate),
+        )
+        self._fail_then_go_on()
         self.assertEqual({'par': ['par-2']}, self._sites())
+
+    @staticmethod
+    def _once(method):
+        """Fail as a dict that changes while it is iterated does, once."""
+        failures = [RuntimeError('dictionary changed size')]
+
+        def fail_once(manager, aggregate):
+            if failures:
+                raise failures.pop()
+            method(manager, aggregate)
+
+        return fail_once
+
+    def test_told_in_another_way(self):
+        """What a later Nova may pass does not keep it from its aggregates."""
+        self.read = lambda: (
+            self.manager.update_aggregates(
+                aggregates=[base.aggregate(2, LYO, ['lyo-1'])]
+            )
+            or [base.aggregate(1, PAR, ['par-1'])]
+        )
+        self._start()
+        self.assertIn('lyo', self._sites())
 
     def test_one_warning(self):
         """A bad figure is named once, not at every change of its site."""

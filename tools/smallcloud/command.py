@@ -29,7 +29,8 @@ def main(arguments: collections.abc.Sequence[str] | None = None) -> int:
     asked = parser.parse_args(arguments)
     place = layout.Layout()
     # As Ctrl-C does: what was started is stopped on the way out.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda number, _: sys.exit(128 + number))
     try:
         with _alone():
             asked.function(asked, place, processes.Processes(place))
@@ -178,6 +179,8 @@ def _up(
 
 def _start(plan: services.Plan) -> None:
     place, run = plan.place, plan.run
+    # Again: installing may have taken minutes.
+    layout.check_ports_are_free()
     place.etc.mkdir()
     outputs.write_clients(plan)
     services.configure(plan)

@@ -28,8 +28,10 @@ def write_clients(plan: services.Plan) -> None:
     clouds = shlex.quote(str(plan.place.clouds_yaml))
     programs = shlex.quote(str(plan.environment / 'bin'))
     plan.place.openrc.write_text(
+        # Those of another cloud would win over what clouds.yaml says.
+        'unset $(env | sed -n "s/^\\(OS_[A-Z0-9_]*\\)=.*/\\1/p")\n'
         f'export OS_CLIENT_CONFIG_FILE={clouds}\n'
-        'export OS_CLOUD=${OS_CLOUD:-admin}\n'
+        'export OS_CLOUD=admin\n'
         f'export PATH={programs}:$PATH\n'
     )
 

@@ -125,8 +125,7 @@ class Processes:
 
     def is_left(self, name: str) -> bool:
         """Whether a service runs, or a worker that it left behind."""
-        session = self._session(name)
-        return session is not None and bool(_members(session))
+        return bool(self._members(name))
 
     def wait(
         self,
@@ -140,7 +139,7 @@ class Processes:
             its log.
         """
         deadline = time.monotonic() + timeout_s
-        while not ready():
+        while not (ready() and self.pid(name) is not None):
             self._check_not_given_up()
             if self.pid(name) is None:
                 raise errors.CloudError(
@@ -219,45 +218,68 @@ class Processes:
 
     def _stop(self, name: str) -> None:
         """Stop a service as an operator would."""
-        session = self._session(name)
-        if session is not None:
-            leader = self.pid(name)
-            for pid in _members(session) if leader is None else [leader]:
-                _send(pid, session, signal.SIGTERM)
-            deadline = time.monotonic() + _GRACE_S
-            while _members(session) and time.monotonic() < deadline:
-                time.sleep(0.05)
+        leader = self.pid(name)
+        for pid in self._members(name) if leader is None else [leader]:
+            self._send(name, pid, signal.SIGTERM)
+        deadline = time.monotonic() + _GRACE_S
+        while self._members(name) and time.monotonic() < deadline:
+            time.sleep(0.05)
         self._kill([name])
 
     def _kill(self, names: collections.abc.Sequence[str]) -> None:
-        sessions = [
-            session
-            for name in names
-            if (session := self._session(name)) is not None
-        ]
+        deadline = time.monotonic() + _GRACE_S
         while left := [
-            (pid, session) for session in sessions for pid in _members(session)
+            (name, pid) for name in names for pid in self._members(name)
         ]:
-            for pid, session in left:
-                _send(pid, session, signal.SIGKILL)
+            if time.monotonic() > deadline:
+                raise errors.CloudError(f'These cannot be killed: {left}.')
+            for name, pid in left:
+                self._send(name, pid, signal.SIGKILL)
             time.sleep(0.02)
         for name in names:
             self._record(name).unlink()
 
-    def _session(self, name: str) -> int | None:
-        """Return the session of a service if it is still ours.
+    def _send(self, name: str, pid: int, signal_number: int) -> None:
+        """Signal a process if it is, at that very moment, of a service."""
+        with contextlib.suppress(ProcessLookupError):
+            handle = os.pidfd_open(pid)
+            try:
+                process = _read(pid)
+                if process is not None and self._owns(name, process):
+                    signal.pidfd_send_signal(handle, signal_number)
+            finally:
+                os.close(handle)
 
-        The kernel gives no number to a new process while a session has it. So
-        a session whose leader has gone is ours, and one whose leader began at
-        another time is not.
+    def _members(self, name: str) -> list[int]:
+        """Return the processes of a service: itself and its workers."""
+        return [
+            process.pid
+            for entry in pathlib.Path('/proc').iterdir()
+            if entry.name.isdecimal()
+            and (process := _read(int(entry.name)))
+            and process.state not in 'ZX'
+            and self._owns(name, process)
+        ]
+
+    def _owns(self, name: str, process: _Process) -> bool:
+        """Whether a process is of a service, and not somebody else's.
+
+        The kernel gives no number to a new process while a session has it.
+        When all of a session has ended it may come back, as the session of a
+        stranger. Where our leader has gone, a worker is known by the log that
+        it inherited.
         """
         record = json.loads(self._record(name).read_text())
+        if process.session != record['pid'] or record['boot'] != _boot_id():
+            return False
         leader = _read(record['pid'])
-        if record['boot'] != _boot_id():
-            return None
-        if leader is not None and leader.started != record['started']:
-            return None
-        return int(record['pid'])
+        if leader is not None:
+            return bool(leader.started == record['started'])
+        return any(
+            os.path.realpath(f'/proc/{process.pid}/fd/{number}')
+            == str(self.log(name).resolve())
+            for number in (1, 2)
+        )
 
     def _environment(self) -> dict[str, str]:
         """What a process sees of ours: no virtual environment, no OS_*."""
@@ -268,7 +290,6 @@ class Processes:
             for name, value in os.environ.items()
             if name in ('HOME', 'LANG', 'PATH')
             or name.startswith(('PIP_', 'SSL_'))
-            or name.lower().endswith('_proxy')
         } | {'LC_ALL': 'C.UTF-8', 'TMPDIR': str(temporary)}
 
     def _record(self, name: str) -> pathlib.Path:
@@ -282,30 +303,6 @@ class Processes:
         return '\n'.join([f'The end of {log}:', *lines])
 
 
-def _send(pid: int, session: int, signal_number: int) -> None:
-    """Signal a process if it is, at that very moment, of a session."""
-    with contextlib.suppress(ProcessLookupError):
-        handle = os.pidfd_open(pid)
-        try:
-            process = _read(pid)
-            if process is not None and process.session == session:
-                signal.pidfd_send_signal(handle, signal_number)
-        finally:
-            os.close(handle)
-
-
-def _members(session: int) -> list[int]:
-    """Return the process IDs of a session, but for those that have ended."""
-    return [
-        process.pid
-        for entry in pathlib.Path('/proc').iterdir()
-        if entry.name.isdecimal()
-        and (process := _read(int(entry.name)))
-        and process.session == session
-        and process.state not in 'ZX'
-    ]
-
-
 def _read(pid: int) -> _Process | None:
     try:
         # The name, in brackets, may itself have brackets and spaces.
@@ -317,4 +314,6 @@ def _read(pid: int) -> _Process | None:
 
 
 def _boot_id() -> str:
-    return pathlib.Path('/proc/sys/kernel/random/boot_id').read_text().strip()
+    """Return what changes whenever process IDs begin anew."""
+    boot = pathlib.Path('/proc/sys/kernel/random/boot_id').read_text().strip()
+    return f'{boot} {os.stat("/proc/self/ns/pid").st_ino}'

@@ -28,6 +28,9 @@ _CONSTRAINTS = layout.CHECKOUT / 'constraints.txt'
 
 # Debian starts the services that a package brings, if this does not forbid it.
 _POLICY = pathlib.Path('/usr/sbin/policy-rc.d')
+_POLICY_TEXT = (
+    '#!/bin/sh\n# For as long as tools/cloud installs packages.\nexit 101\n'
+)
 
 
 def install_packages(run: processes.Processes) -> None:
@@ -42,11 +45,11 @@ def install_packages(run: processes.Processes) -> None:
             f'again: {" ".join([*command, *missing])}'
         )
     with _nothing_is_started():
-        run.run('packages', ['apt-get', 'update'])
+        run.run('packages', ['apt-get', 'update'], env=_proxies())
         run.run(
             'packages',
             [*command, *missing],
-            env={'DEBIAN_FRONTEND': 'noninteractive'},
+            env=_proxies() | {'DEBIAN_FRONTEND': 'noninteractive'},
         )
 
 
@@ -80,6 +83,7 @@ def install_environment(
             '--editable',
             layout.CHECKOUT,
         ],
+        env=_proxies(),
     )
     stamp.write_text(wanted)
     return environment
@@ -88,6 +92,15 @@ def install_environment(
 def tables(environment: pathlib.Path) -> pathlib.Path:
     """Where the databases are kept as the services first make them."""
     return environment / 'edge-filters-cloud.sql'
+
+
+def _proxies() -> dict[str, str]:
+    """How whoever fetches packages gets out; nobody else needs to."""
+    return {
+        name: value
+        for name, value in os.environ.items()
+        if name.lower().endswith('_proxy')
+    }
 
 
 def _constraints(nova_release: int) -> str:
@@ -122,11 +135,12 @@ def _is_installed(package: str) -> bool:
 
 @contextlib.contextmanager
 def _nothing_is_started() -> collections.abc.Iterator[None]:
-    if _POLICY.exists():
+    # Ours may be left over from a run that was killed.
+    if _POLICY.exists() and _POLICY.read_text() != _POLICY_TEXT:
         yield
         return
     try:
-        _POLICY.write_text('#!/bin/sh\nexit 101\n')
+        _POLICY.write_text(_POLICY_TEXT)
         _POLICY.chmod(0o755)
         yield
     finally:

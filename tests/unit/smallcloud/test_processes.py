@@ -72,6 +72,21 @@ class StopTest(base.TestCase):
             stop()
             self.assertIsNone(stranger.poll())
 
+    def test_stranger_without_a_leader(self):
+        """Nor the child of a daemon whose session got the number of ours."""
+        daemon = subprocess.Popen(
+            ['sh', '-c', 'sleep 60 >&- 2>&- & echo $!'],
+            start_new_session=True,
+            stdout=subprocess.PIPE,
+        )
+        child = int(daemon.communicate()[0])
+        self.addCleanup(os.kill, child, signal.SIGKILL)
+        self.start('api')
+        self.change_record('api', pid=daemon.pid)
+        self.assertFalse(self.cloud.is_left('api'))
+        self.cloud.stop_all()
+        self.assertTrue(base.is_running(child))
+
     def test_nothing_comes_after(self):
         """Once all is stopped, what goes on in a thread starts no more."""
         cloud = self.cloud

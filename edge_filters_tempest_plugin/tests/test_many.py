@@ -3,11 +3,13 @@
 from concurrent import futures
 
 from oslo_log import log
+from tempest import config
 from tempest.lib import decorators
 from tempest.lib import exceptions
 
 from edge_filters_tempest_plugin.tests import base
 
+CONF = config.CONF
 LOG = log.getLogger(__name__)
 
 SERVERS = 20
@@ -21,28 +23,38 @@ class ManyTest(base.EdgeFiltersTest):
         self._raise_quota()
 
     def _raise_quota(self):
-        """Let the project have as many servers as it likes."""
+        """Let the project have as many servers as the test needs."""
         client = self.os_admin.quotas_client
         project = self.user_servers.project_id
-        names = ('instances', 'cores', 'ram')
-        before = client.show_quota_set(project)['quota_set']
-        after = before
+        flavor = self.flavors.show_flavor(CONF.compute.flavor_ref)['flavor']
+        needed = {
+            'instances': SERVERS,
+            'cores': SERVERS * flavor['vcpus'],
+            'ram': SERVERS * flavor['ram'],
+        }
+
+        def lacking():
+            quota = client.show_quota_set(project)['quota_set']
+            return {
+                name: quota[name]
+                for name, number in needed.items()
+                if -1 < quota[name] < number
+            }
+
+        before = lacking()
         try:
-            client.update_quota_set(project, **dict.fromkeys(names, -1))
-            self.addCleanup(
-                client.update_quota_set,
-                project,
-                force=True,
-                **{name: before[name] for name in names},
-            )
-            after = client.show_quota_set(project)['quota_set']
+            if before:
+                client.update_quota_set(project, **dict.fromkeys(before, -1))
+                self.addCleanup(
+                    client.update_quota_set, project, force=True, **before
+                )
         except exceptions.ClientRestClientException as error:
             LOG.info('Nova does not let us change quotas: %s', error)
         # Where limits are kept in Keystone, Nova changes none of them.
-        if -1 < after['instances'] < SERVERS:
+        if lacking():
             raise self.skipException(
-                f'A quota of {SERVERS} instances is needed, the project has '
-                f'{after["instances"]}, and Nova does not let us change it.'
+                f'{SERVERS} servers need {needed}, the quota of the project '
+                f'is {lacking()}, and Nova does not let us change it.'
             )
 
     @decorators.idempotent_id('ad9f7eed-7004-4632-b5df-aaa6e1650570')

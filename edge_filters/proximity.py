@@ -401,30 +401,37 @@ def settle(
     request: origins_request.Request,
     snapshot: latency_snapshot.Snapshot,
     is_move: bool,
+    find: collections.abc.Callable[[spelling.Network], str | None],
+    project_origins: collections.abc.Sequence[str] = (),
 ) -> origins_request.Request:
     """Return the request that binds, given the origins that are known.
 
-    A boot that names an unknown origin, or has a budget and no origin, has a
-    problem more. A move keeps what can be kept, because the hints of a server
-    cannot be changed and a refused evacuation is an outage: it forgets
-    unknown origins, those of the flavor count where none of the hint is left,
-    and it forgets its budget where there is none at all.
+    Where neither hint nor flavor tells where the users are, the operator's
+    table of projects does. Addresses become the origins that they belong to.
+
+    A boot that names an unknown origin or address, or has a budget and no
+    origin, has a problem more. A move keeps what can be kept, because the
+    hints of a server cannot be changed and a refused evacuation is an outage:
+    it forgets what is unknown, the origins of the flavor and then of the
+    project count where nothing of the hint is left, and it forgets its budget
+    where there is none at all.
+
+    :param find: returns the origin that an address or prefix belongs to, or
+        None
+    :param project_origins: what the table says of the server's project
     """
-    unknown = set(request.origins) - snapshot.origins
-    if unknown:
-        problem = origins_request.Problem(
-            request.origin_source,
-            origins_request.ORIGIN.name,
-            f'{_names(unknown)} is not known: no site has a figure for it',
+    if project_origins and not request.has_users:
+        request = dataclasses.replace(
+            request, origins=tuple(project_origins), origin_source='project'
         )
-        request = _with_problem(request, problem)
-        if is_move:
-            request = _with_known_origins(request, snapshot)
+    request, is_known = _with_resolved(request, snapshot, find)
+    if is_move and not is_known:
+        request = _with_known_origins(request, snapshot, project_origins)
     if request.has_budget and not request.has_users:
         request = dataclasses.replace(
             request, max_rtt_ms=None, max_jitter_ms=None, max_loss_pct=None
         )
-        told = (origins_request.ORIGIN.name, origins_request.NEAR.name)
+        told = {term.name for term in origins_request.USERS}
         if is_move or not any(it.name in told for it in request.problems):
             problem = origins_request.Problem(
                 'the budget',
@@ -436,15 +443,51 @@ def settle(
     return request
 
 
+def _with_resolved(
+    request: origins_request.Request,
+    snapshot: latency_snapshot.Snapshot,
+    find: collections.abc.Callable[[spelling.Network], str | None],
+) -> tuple[origins_request.Request, bool]:
+    """Return a request without addresses, and whether all of it is known."""
+    found = {client: find(client) for client in request.clients}
+    lost = [str(client) for client, origin in found.items() if origin is None]
+    origins = dict.fromkeys(
+        (*request.origins, *(origin for origin in found.values() if origin))
+    )
+    unknown = origins.keys() - snapshot.origins
+    request = dataclasses.replace(request, origins=tuple(origins), clients=())
+    if lost:
+        problem = origins_request.Problem(
+            request.origin_source,
+            origins_request.CLIENT_IP.name,
+            f'{_names(lost)} belongs to no origin, or not to one alone',
+        )
+        request = _with_problem(request, problem)
+    if unknown:
+        problem = origins_request.Problem(
+            request.origin_source,
+            origins_request.ORIGIN.name,
+            f'{_names(unknown)} is not known: no site has a figure for it',
+        )
+        request = _with_problem(request, problem)
+    return request, not (lost or unknown)
+
+
 def _with_known_origins(
-    request: origins_request.Request, snapshot: latency_snapshot.Snapshot
+    request: origins_request.Request,
+    snapshot: latency_snapshot.Snapshot,
+    project_origins: collections.abc.Sequence[str],
 ) -> origins_request.Request:
     is_known = snapshot.origins.__contains__
     origins = tuple(filter(is_known, request.origins))
     source = request.origin_source
-    if not origins and not request.near:
-        origins = tuple(filter(is_known, request.flavor_origins))
-        source = 'flavor' if origins else ''
+    for others, other in (
+        (request.flavor_origins, 'flavor'),
+        (project_origins, 'project'),
+    ):
+        if not origins and not request.near:
+            origins = tuple(filter(is_known, others))
+            source = other if origins else ''
     return dataclasses.replace(request, origins=origins, origin_source=source)
 
 

@@ -7,6 +7,7 @@ raises ValueError with the end of a sentence that begins with the text:
 """
 
 import collections.abc
+import ipaddress
 import math
 import re
 
@@ -18,11 +19,17 @@ NUMBER_PATTERN = (
 _DEGREES_PATTERN = rf'[+-]?{NUMBER_PATTERN}'
 POSITION_PATTERN = rf'{_DEGREES_PATTERN}\s*,\s*{_DEGREES_PATTERN}'
 
+NETWORK_PATTERN = r'[0-9a-fA-F:.]{2,45}(?:/[0-9]{1,3})?'
+
+# Where somebody is; an address is a network of one.
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
 # How many names a sentence has in it.
 MAX_LISTED = 5
 
 _NAME = re.compile(NAME_PATTERN)
 _NUMBER = re.compile(NUMBER_PATTERN)
+_NETWORK = re.compile(NETWORK_PATTERN)
 
 
 def parse_name(text: str) -> str:
@@ -69,6 +76,26 @@ def parse_position(text: str) -> tuple[float, float]:
     if not comma:
         raise ValueError('is not a latitude and a longitude')
     return parse_degrees(latitude, 90), parse_degrees(longitude, 180)
+
+
+def parse_network(text: str) -> Network:
+    """Return an address or a prefix, the bits after which are zero.
+
+    An IPv4 address in IPv6 (RFC 4291, 2.5.5.2) is that IPv4 address.
+    """
+    text = text.strip()
+    try:
+        # ipaddress reads more than people write: 1, zones, netmasks.
+        if not _NETWORK.fullmatch(text):
+            raise ValueError
+        network = ipaddress.ip_network(text)
+    except ValueError:
+        raise ValueError('is not an address or a prefix') from None
+    if isinstance(network, ipaddress.IPv6Network) and network.prefixlen >= 96:
+        mapped = network.network_address.ipv4_mapped
+        if mapped is not None:
+            return ipaddress.IPv4Network((mapped, network.prefixlen - 96))
+    return network
 
 
 def parse_choice(text: str, choices: collections.abc.Sequence[str]) -> str:

@@ -9,6 +9,8 @@ import typing
 from oslo_config import cfg
 from oslo_config import types
 
+from edge_filters import spelling
+
 GROUP = cfg.OptGroup(
     name='edge_filters',
     title='Placement of servers at the edge site closest to their users',
@@ -23,6 +25,21 @@ class _Finite(types.Float):
         if number is None or not math.isfinite(number):
             raise ValueError('Should be a finite number')
         return float(number)
+
+
+class _Prefix(types.ConfigType):
+    """An address or a prefix."""
+
+    def __call__(self, value: typing.Any) -> spelling.Network:
+        try:
+            return spelling.parse_network(str(value))
+        except ValueError as error:
+            raise ValueError(
+                f'{spelling.shown(str(value))} {error} such as 192.0.2.0/24'
+            ) from None
+
+    def _formatter(self, value: typing.Any) -> str:
+        return str(value)
 
 
 OPTIONS = [
@@ -210,6 +227,84 @@ Related options:
 * ``[edge_filters] access_rtt_ms``
 """,
     ),
+    cfg.ListOpt(
+        'map_files',
+        default=[],
+        help="""
+Files that tell which prefixes and figures belong to which origin.
+
+They add to what the sites' aggregates say, for what is too much for
+aggregates: ALTO network maps (prefix to origin) and cost maps (RFC 7285, with
+the metrics of RFC 9439), and the table of projects and their origins. A file
+is read again when it changes; while the new one cannot be read, the old one
+counts. nova-scheduler and nova-api need the same files.
+
+Possible values:
+
+* Nothing: the aggregates are all there is.
+* Paths, separated by commas.
+
+Related options:
+
+* ``[edge_filters] record_origin``
+""",
+    ),
+    cfg.BoolOpt(
+        'record_origin',
+        default=False,
+        help="""
+Whether nova-api keeps whom a server serves, where its user does not tell.
+
+The address of the caller is resolved to an origin, which becomes the hint
+``edge:origin`` of the server, unless the user gave ``edge:origin``,
+``edge:client_ip`` or ``edge:near``. An ``edge:client_ip`` becomes the origin
+that it belongs to. So Nova keeps the origin with the server, and not an
+address, and every later move knows whom the server serves. As a hint it
+counts before the flavor and the table of projects.
+
+A portal or another service that calls nova-api is the caller, if it does not
+tell for whom it calls: let it send ``edge:client_ip`` or ``edge:origin``.
+
+It needs the filter of ``edge_filters`` in nova-api's ``api-paste.ini``.
+
+Possible values:
+
+* False: what users give is checked, and kept as they gave it.
+* True: origins are kept.
+
+Related options:
+
+* ``[edge_filters] trusted_proxies``
+* ``[edge_filters] map_files``
+* ``[edge_filters] mode``: with ``observe`` nothing is kept, only logged
+""",
+    ),
+    cfg.ListOpt(
+        'trusted_proxies',
+        item_type=_Prefix('prefix'),
+        default=[],
+        help="""
+Where the proxies in front of nova-api are: those whose headers are believed.
+
+Each has to append the address of its client to ``X-Forwarded-For`` or
+``Forwarded``, or to overwrite the header, and to drop headers with underscores
+in their names. The hops are followed from the nearest on, and the first that
+is not here is the caller. So a user whose address is here is not known: give
+the addresses of the proxies, rather than networks that others are in too.
+
+Possible values:
+
+* Nothing: headers are not believed; who has the connection is the caller.
+* Addresses and prefixes, separated by commas, such as
+  ``192.0.2.10,2001:db8:1::/64``.
+
+Related options:
+
+* ``[edge_filters] record_origin``
+* ``[oslo_middleware] enable_proxy_headers_parsing``: where it is on, the
+  filter ``edge_filters_peer`` is needed too
+""",
+    ),
 ]
 
 
@@ -238,6 +333,9 @@ class Settings:
     max_age_s: float
     access_rtt_ms: float
     estimate_ms_per_km: float
+    map_files: tuple[str, ...]
+    record_origin: bool
+    trusted_proxies: tuple[spelling.Network, ...]
 
 
 def read(conf: cfg.ConfigOpts) -> Settings:
@@ -260,4 +358,7 @@ def read(conf: cfg.ConfigOpts) -> Settings:
         max_age_s=group.max_age,
         access_rtt_ms=group.access_rtt_ms,
         estimate_ms_per_km=group.estimate_ms_per_km,
+        map_files=tuple(group.map_files),
+        record_origin=group.record_origin,
+        trusted_proxies=tuple(group.trusted_proxies),
     )

@@ -8,7 +8,6 @@ or writes a site's metadata does it through this module.
 import collections.abc
 import dataclasses
 import enum
-import ipaddress
 import typing
 
 from edge_filters import spelling
@@ -53,8 +52,6 @@ PREFIXES = 'edge:prefixes'
 # How many keys a site may have before Nova becomes slow: it loads an
 # aggregate as hosts x keys rows.
 KEYS_PER_SITE = 64
-
-Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
 class Status(enum.IntEnum):
@@ -110,7 +107,7 @@ class SiteRecord:
     tier: str | None = None
     status: Status = Status.ACTIVE
     position: estimate.Position | None = None
-    prefixes: tuple[Network, ...] = ()
+    prefixes: tuple[spelling.Network, ...] = ()
 
 
 def parse_site(
@@ -247,13 +244,13 @@ def _parse_degrees(key: str, value: str) -> float:
 
 def _parse_prefixes(
     value: str,
-) -> tuple[tuple[Network, ...], list[tuple[str, str]]]:
+) -> tuple[tuple[spelling.Network, ...], list[tuple[str, str]]]:
     """Return the prefixes, and those that had to be skipped with why."""
-    prefixes: list[Network] = []
+    prefixes: list[spelling.Network] = []
     skipped = []
     for text in value.split(','):
         try:
-            prefixes.append(ipaddress.ip_network(text.strip()))
+            prefixes.append(spelling.parse_network(text))
         except ValueError:
             why = 'is skipped: it is not a prefix such as 192.0.2.0/24'
             skipped.append((text, why))

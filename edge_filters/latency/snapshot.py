@@ -29,6 +29,28 @@ class Place(typing.NamedTuple):
 NOWHERE = Place((), '')
 
 Records = collections.abc.Mapping[int, metadata.SiteRecord]
+Samples = collections.abc.Mapping[str, sample.Sample]
+
+
+@dataclasses.dataclass(frozen=True)
+class Mapped:
+    """Figures that are in no aggregate: those of a map file.
+
+    :param samples: by site, then origin
+    :param host_samples: by host (in lower case), then origin
+    :param origins: all origins that are named
+    """
+
+    samples: collections.abc.Mapping[str, Samples] = dataclasses.field(
+        default_factory=dict
+    )
+    host_samples: collections.abc.Mapping[str, Samples] = dataclasses.field(
+        default_factory=dict
+    )
+    origins: frozenset[str] = frozenset()
+
+
+NOT_MAPPED = Mapped()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,6 +61,7 @@ class Snapshot:
         name of the site
     :param places: place of every host of a site, by its name in lower case
     :param closed: status of the sites that are not active
+    :param mapped: figures that count where no aggregate has one
     """
 
     sites: collections.abc.Mapping[str, Records] = dataclasses.field(
@@ -50,6 +73,7 @@ class Snapshot:
     closed: collections.abc.Mapping[str, metadata.Status] = dataclasses.field(
         default_factory=dict
     )
+    mapped: Mapped = NOT_MAPPED
     _site_names: collections.abc.Mapping[int, str] = dataclasses.field(
         default_factory=dict
     )
@@ -77,9 +101,10 @@ class Snapshot:
         """Return the figures that count at a place, of which the worst does.
 
         There is one for each site of the place, or for each of its aggregates
-        that has one. A host's own figure wins over its site's. Where neither
-        is listed, or all are too old, the RTT of users attached to a site is
-        estimated; failing that the site's default counts. None: unmeasured.
+        that has one. A host's own figure wins over its site's, and that of an
+        aggregate over that of a map file. Where none is listed, or all are too
+        old, the RTT of users attached to a site is estimated; failing that the
+        site's default counts. None: unmeasured.
 
         :param is_too_old: which figures an estimate is better than
         """
@@ -133,15 +158,22 @@ class Snapshot:
         self, name: str, host: str, origin: str
     ) -> list[sample.Sample]:
         records = self.sites[name].values()
-        return [
-            record.host_samples[host][origin]
-            for record in records
-            if origin in record.host_samples.get(host, ())
-        ] or [
-            record.samples[origin]
-            for record in records
-            if origin in record.samples
-        ]
+        of_hosts = self.mapped.host_samples.get(host, {})
+        of_sites = self.mapped.samples.get(name, {})
+        return (
+            [
+                record.host_samples[host][origin]
+                for record in records
+                if origin in record.host_samples.get(host, ())
+            ]
+            or [of_hosts[it] for it in (origin,) if it in of_hosts]
+            or [
+                record.samples[origin]
+                for record in records
+                if origin in record.samples
+            ]
+            or [of_sites[it] for it in (origin,) if it in of_sites]
+        )
 
     def _defaults(self, name: str) -> list[sample.Sample]:
         return [
@@ -187,13 +219,13 @@ class Snapshot:
 
     @functools.cached_property
     def origins(self) -> frozenset[str]:
-        """Origins that a site has a figure of, or the users of a site."""
+        """Origins of which there is a figure, and the users of a site."""
         records = [
             record
             for records in self.sites.values()
             for record in records.values()
         ]
-        return frozenset().union(
+        return self.mapped.origins.union(
             (record.site for record in records if record.prefixes),
             *(record.samples for record in records),
             *(own for it in records for own in it.host_samples.values()),
@@ -234,7 +266,17 @@ class Snapshot:
             sites,
             self._places(moved, sites),
             self._closed(changed_sites, sites),
+            self.mapped,
             site_names,
+        )
+
+    def with_mapped(self, mapped: Mapped) -> 'Snapshot':
+        """Return the snapshot with other figures beside the aggregates'."""
+        joined = dataclasses.replace(self, mapped=mapped)
+        hosts = self.mapped.host_samples.keys() ^ mapped.host_samples.keys()
+        return dataclasses.replace(
+            joined,
+            places=joined._places({host: set() for host in hosts}, self.sites),
         )
 
     def _places(
@@ -246,7 +288,12 @@ class Snapshot:
             return self.places
         places = dict(self.places)
         for host, names in moved.items():
-            place = _place(host, names.union(self.place(host).sites), sites)
+            place = _place(
+                host,
+                names.union(self.place(host).sites),
+                sites,
+                self.mapped.host_samples,
+            )
             if place.sites:
                 places[host] = place
             else:
@@ -288,6 +335,7 @@ def _place(
     host: str,
     names: collections.abc.Iterable[str],
     sites: collections.abc.Mapping[str, Records],
+    mapped: collections.abc.Container[str],
 ) -> Place:
     """Return the place of a host that can only be in the sites named."""
     its_sites = sorted(
@@ -295,7 +343,7 @@ def _place(
         for name in names
         if any(host in record.hosts for record in sites.get(name, {}).values())
     )
-    has_own_figures = any(
+    has_own_figures = host in mapped or any(
         host in record.host_samples
         for name in its_sites
         for record in sites[name].values()

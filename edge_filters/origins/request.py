@@ -105,6 +105,18 @@ NEAR = Term(
     in_flavor=False,
 )
 
+# The same by address: the origin whose prefix is the longest around it.
+CLIENT_IP = Term(
+    'edge:client_ip',
+    'Where the users of the server are: their address, or a prefix that lies '
+    'within one origin.',
+    spelling.parse_network,
+    spelling.NETWORK_PATTERN,
+    '192.0.2.7',
+    repeats=True,
+    in_flavor=False,
+)
+
 # The budget: the largest RTT, jitter and loss that the server tolerates from
 # any of its origins.
 MAX_RTT_MS = _number(
@@ -158,6 +170,7 @@ VOCABULARY = {
     term.name: term
     for term in (
         ORIGIN,
+        CLIENT_IP,
         NEAR,
         MAX_RTT_MS,
         MAX_JITTER_MS,
@@ -169,6 +182,9 @@ VOCABULARY = {
         FALLBACK,
     )
 }
+
+# Those that tell where the users of a server are.
+USERS = (ORIGIN, CLIENT_IP, NEAR)
 
 # Those that flavors may write.
 FLAVOR_VOCABULARY = {
@@ -193,8 +209,10 @@ class Request:
     """What one server asks of its place.
 
     :param origins: where its users are, by name; empty: not told
-    :param near: where its users are, as latitude and longitude in degrees
-    :param origin_source: who told: 'hint' or 'flavor'; empty: nobody
+    :param clients: the same as addresses, to be resolved to origins
+    :param near: the same as latitude and longitude in degrees
+    :param origin_source: who told: 'hint', 'flavor' or 'project'; empty:
+        nobody
     :param flavor_origins: origins of the flavor, whoever told
     :param max_rtt_ms: its budget, in milliseconds; None: none
     :param max_jitter_ms: likewise
@@ -209,6 +227,7 @@ class Request:
     """
 
     origins: tuple[str, ...] = ()
+    clients: tuple[spelling.Network, ...] = ()
     near: tuple[tuple[float, float], ...] = ()
     origin_source: str = ''
     flavor_origins: tuple[str, ...] = ()
@@ -230,7 +249,7 @@ class Request:
     @property
     def has_users(self) -> bool:
         """Whether it is told where its users are."""
-        return bool(self.origins or self.near)
+        return bool(self.origins or self.clients or self.near)
 
     @property
     def has_budget(self) -> bool:
@@ -263,10 +282,11 @@ def parse(
     spec = _read(
         'flavor', FLAVOR_VOCABULARY, extra_specs or {}, _spec_texts, problems
     )
-    by_hint = ORIGIN in hint or NEAR in hint
+    by_hint = not hint.keys().isdisjoint(USERS)
     users = hint if by_hint else spec
     return Request(
         origins=tuple(dict.fromkeys(users.get(ORIGIN, ()))),
+        clients=tuple(dict.fromkeys(users.get(CLIENT_IP, ()))),
         near=tuple(dict.fromkeys(users.get(NEAR, ()))),
         origin_source=_source(by_hint, ORIGIN in spec),
         flavor_origins=tuple(dict.fromkeys(spec.get(ORIGIN, ()))),

@@ -11,12 +11,13 @@ from oslo_log import log as logging
 
 from edge_filters import conf
 from edge_filters import proximity
+from edge_filters import ratelimit
 from edge_filters import spelling
 from edge_filters.latency import estimate
 from edge_filters.latency import snapshot as latency_snapshot
 from edge_filters.origins import request as origins_request
+from edge_filters.scheduler import known
 from edge_filters.scheduler import nova_compat
-from edge_filters.scheduler import ratelimit
 
 LOG = logging.getLogger(__name__)
 
@@ -58,14 +59,22 @@ class Decision:
         self._server = _server(spec)
         self._host_states = host_states
         self._rules = rules
-        self._snapshot = nova_compat.snapshot()
+        now = known.now()
+        self._snapshot = now.snapshot
         self._now = time.time()
         self.site_verdicts: Verdicts = {}
         self.latency_verdicts: Verdicts = {}
         self._is_move = _is_move(spec)
         request = origins_request.parse(_hints(spec), _extra_specs(spec))
-        if not request.asks_nothing:
-            request = proximity.settle(request, self._snapshot, self._is_move)
+        project_origins = now.projects.get(_project(spec) or '', ())
+        if project_origins or not request.asks_nothing:
+            request = proximity.settle(
+                request,
+                now.snapshot,
+                self._is_move,
+                now.find,
+                project_origins,
+            )
         self.request = request
         if self._is_move:
             _warn(spec, request)
@@ -180,6 +189,10 @@ def is_rebuild(spec: typing.Any) -> bool:
 
 def _server(spec: typing.Any) -> str | None:
     return spec.instance_uuid if 'instance_uuid' in spec else None
+
+
+def _project(spec: typing.Any) -> str | None:
+    return spec.project_id if 'project_id' in spec else None
 
 
 def _hints(

@@ -12,7 +12,7 @@ from oslo_log import log as logging
 from edge_filters import conf
 from edge_filters import proximity
 from edge_filters.scheduler import decision
-from edge_filters.scheduler import nova_compat
+from edge_filters.scheduler import known
 
 CONF = nova.conf.CONF
 conf.register_opts(CONF)
@@ -36,7 +36,7 @@ class EdgeFilter(filters.BaseHostFilter, metaclass=abc.ABCMeta):
         self.mode = settings.mode
         self.enabled = list(CONF.filter_scheduler.enabled_filters)
         self._rules = decision.rules(settings)
-        nova_compat.follow_aggregates()
+        known.follow(settings.map_files)
 
     def filter_all(
         self,

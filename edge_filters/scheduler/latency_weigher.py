@@ -18,8 +18,8 @@ from oslo_log import log as logging
 from edge_filters import conf
 from edge_filters import proximity
 from edge_filters.scheduler import decision
+from edge_filters.scheduler import known
 from edge_filters.scheduler import multiplier
-from edge_filters.scheduler import nova_compat
 
 LOG = logging.getLogger(__name__)
 
@@ -41,7 +41,7 @@ class EdgeLatencyWeigher(weights.BaseHostWeigher):
             'edge_latency_weight_multiplier',
             self._settings.edge_latency_weight_multiplier,
         )
-        nova_compat.follow_aggregates()
+        known.follow(self._settings.map_files)
 
     def weight_multiplier(self, host_state: typing.Any) -> float:
         """Return how much the weigher counts for a host."""

@@ -7,8 +7,8 @@ import weakref
 
 from oslo_log import log as logging
 
+from edge_filters import ratelimit
 from edge_filters import spelling
-from edge_filters.scheduler import ratelimit
 
 LOG = logging.getLogger(__name__)
 

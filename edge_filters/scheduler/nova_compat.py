@@ -25,9 +25,9 @@ from nova.scheduler import host_manager
 from nova.scheduler import manager as scheduler_manager
 from oslo_log import log as logging
 
+from edge_filters import ratelimit
 from edge_filters.latency import metadata
 from edge_filters.latency import snapshot as latency_snapshot
-from edge_filters.scheduler import ratelimit
 
 LOG = logging.getLogger(__name__)
 

@@ -11,14 +11,23 @@ ROOT = pathlib.Path(edge_filters.__file__).parent
 # Which rooms of the house a room may import from, besides itself.
 MAY_IMPORT = {
     '': {'spelling'},
-    'conf': set(),
+    'conf': {'spelling'},
     'spelling': set(),
+    'ratelimit': set(),
     'latency': {'spelling'},
-    'origins': {'spelling'},
+    'origins': {'latency', 'spelling'},
     'proximity': {'latency', 'origins', 'spelling'},
-    'scheduler': {'conf', 'latency', 'origins', 'proximity', 'spelling'},
+    'api': {'conf', 'latency', 'origins', 'ratelimit', 'spelling'},
+    'scheduler': {
+        'conf',
+        'latency',
+        'origins',
+        'proximity',
+        'ratelimit',
+        'spelling',
+    },
 }
-MAY_IMPORT_NOVA = {'scheduler'}
+MAY_IMPORT_NOVA = {'api', 'scheduler'}
 
 
 def imports(path):

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 
 import dataclasses
+import ipaddress
 import itertools
 import math
 import typing
@@ -761,13 +762,79 @@ class SettleTest(base.TestCase):
         'max_loss_pct': 1.0,
     }
 
-    def _settle(self, is_move, **asked):
+    PREFIXES: typing.ClassVar = {
+        ipaddress.ip_network('192.0.2.7'): 'lyon',
+        ipaddress.ip_network('2001:db8::/32'): 'paris',
+    }
+    LYON, PARIS = PREFIXES
+    LOST = ipaddress.ip_network('203.0.113.9')
+
+    def _settle(self, is_move, project=(), **asked):
         settled = proximity.settle(
             request.Request(**({'origin_source': 'hint'} | asked)),
             self.SITES,
             is_move,
+            self.PREFIXES.get,
+            project,
         )
         return settled, [str(problem) for problem in settled.problems]
+
+    def test_addresses(self):
+        """An address counts as the origin it belongs to."""
+        for is_move in (False, True):
+            settled, problems = self._settle(
+                is_move, origins=('paris',), clients=(self.LYON, self.PARIS)
+            )
+            self.assertEqual(('paris', 'lyon'), settled.origins)
+            self.assertEqual(((), []), (settled.clients, problems))
+
+    def test_unknown_address(self):
+        """A boot for an unknown address is refused, a move forgets it."""
+        clients = (self.LOST, self.LYON)
+        _, problems = self._settle(False, clients=clients)
+        self.assertEqual(
+            [
+                'hint edge:client_ip 203.0.113.9/32 belongs to no origin, or '
+                'not to one alone'
+            ],
+            problems,
+        )
+        move, problems = self._settle(True, clients=clients, **self.BUDGET)
+        self.assertEqual(1, len(problems))
+        self.assertEqual(('lyon',), move.origins)
+        self.assertTrue(move.has_budget)
+
+    def test_nothing_left_of_the_hint(self):
+        """A move for nobody known falls back on flavor, then on project."""
+        for flavor, project, origins, source in (
+            (('paris',), ('lyon',), ('paris',), 'flavor'),
+            ((), ('x', 'lyon'), ('lyon',), 'project'),
+            (('x',), ('y',), (), ''),
+        ):
+            for hint in (
+                {'clients': (self.LOST,)},
+                {'origins': ('pariss',)},
+            ):
+                move, _ = self._settle(
+                    True, project, flavor_origins=flavor, **hint
+                )
+                self.assertEqual(
+                    (origins, source), (move.origins, move.origin_source)
+                )
+
+    def test_project(self):
+        """The table of projects tells where nobody else does."""
+        settled, _ = self._settle(False, ('lyon', 'paris'), **self.BUDGET)
+        self.assertEqual(('lyon', 'paris'), settled.origins)
+        self.assertEqual('project', settled.origin_source)
+        for users in (
+            {'origins': ('paris',)},
+            {'clients': (self.PARIS,)},
+            {'near': ((1.0, 2.0),)},
+        ):
+            settled, _ = self._settle(False, ('lyon',), **users)
+            self.assertNotIn('lyon', settled.origins)
+            self.assertEqual('hint', settled.origin_source)
 
     def test_unknown_origin(self):
         """A boot with an unknown origin is refused, a move forgets it."""

@@ -10,6 +10,7 @@ import collections.abc
 import dataclasses
 import os
 import pathlib
+import re
 import sys
 import textwrap
 import urllib.error
@@ -299,6 +300,7 @@ def _configure_image(plan: Plan) -> None:
 
 
 def _configure_nova(plan: Plan) -> None:
+    _write_api_paste(plan)
     ini.write(
         plan.place.etc / 'nova.conf',
         {
@@ -312,6 +314,11 @@ def _configure_nova(plan: Plan) -> None:
             },
             'api_database': {'connection': plan.database('nova_api')},
             'database': {'connection': plan.database('nova')},
+            # Whoever is on this machine may say for whom it calls.
+            'edge_filters': {
+                'record_origin': True,
+                'trusted_proxies': layout.ADDRESS,
+            },
             'glance': {'region_name': layout.REGION},
             'keystone_authtoken': plan.tokens(),
             'neutron': plan.credentials(),
@@ -347,7 +354,22 @@ def _manage(
 
 
 def _api_paste(plan: Plan) -> pathlib.Path:
-    return plan.environment / 'etc' / 'nova' / 'api-paste.ini'
+    return plan.place.etc / 'api-paste.ini'
+
+
+def _write_api_paste(plan: Plan) -> None:
+    """Put our filter where doc/source/admin/origins.rst says."""
+    stock = (plan.environment / 'etc/nova/api-paste.ini').read_text()
+    _api_paste(plan).write_text(
+        re.sub(
+            r'^(keystone = .* keystonecontext) ',
+            r'\1 edge_filters ',
+            stock,
+            flags=re.MULTILINE,
+        )
+        + '\n[filter:edge_filters]\n'
+        'paste.filter_factory = edge_filters.api.middleware:filter_factory\n'
+    )
 
 
 def _start_nova(plan: Plan, name: str, program: str) -> None:

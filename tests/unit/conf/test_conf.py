@@ -38,15 +38,34 @@ class OptionsTest(base.TestCase):
                 max_age_s=2400,
                 access_rtt_ms=5.0,
                 estimate_ms_per_km=0.027,
+                map_files=(),
+                record_origin=False,
+                trusted_proxies=(),
             ),
             self._read(),
+        )
+
+    def test_lists(self):
+        """Files and proxies are separated by commas; IPv4 is IPv4."""
+        settings = self._read(
+            map_files='/etc/nova/a.json, /etc/nova/b.json',
+            trusted_proxies='192.0.2.10, 2001:db8::/64,::ffff:10.0.0.0/104',
+        )
+        self.assertEqual(
+            ('/etc/nova/a.json', '/etc/nova/b.json'), settings.map_files
+        )
+        self.assertEqual(
+            ('192.0.2.10/32', '2001:db8::/64', '10.0.0.0/8'),
+            tuple(map(str, settings.trusted_proxies)),
         )
 
     def test_sample(self):
         """The sample file has every option at its default, and is accepted."""
         sample = SAMPLE.read_text()
         for option in conf.OPTIONS:
-            self.assertIn(f'\n#{option.dest} = {option.default}\n', sample)
+            (value,) = option.type.format_defaults(option.default)
+            line = f'#{option.dest} = {value}'.rstrip()
+            self.assertIn(f'\n{line}\n', sample)
         path = self.useFixture(fixtures.TempDir()).join('nova.conf')
         pathlib.Path(path).write_text(sample.replace('\n#', '\n# #'))
         config = cfg.ConfigOpts()
@@ -96,6 +115,11 @@ class OptionsTest(base.TestCase):
             ('access_rtt_ms', 'nan'),
             ('estimate_ms_per_km', '1.1'),
             ('estimate_ms_per_km', ''),
+            ('record_origin', 'perhaps'),
+            ('record_origin', ''),
+            ('trusted_proxies', 'proxy.example.org'),
+            ('trusted_proxies', '192.0.2.1/24'),
+            ('trusted_proxies', '192.0.2.1, 010.0.0.1'),
         ):
             error = self.assertRaises(ValueError, self._read, **{name: value})
             self.assertIn(name, str(error))

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from edge_filters.latency import estimate
 from edge_filters.latency import metadata
+from edge_filters.latency import sample
 from edge_filters.latency import snapshot
 from tests.unit import base
 
@@ -309,3 +310,80 @@ class ReplaceTest(base.TestCase):
             current = current.replace({aggregate_id: changed})
             records[aggregate_id] = changed
         self.assertEqual(snapshot.Snapshot().replace(records), current)
+
+
+class MappedTest(base.TestCase):
+    """Figures of a map file, beside those of the aggregates."""
+
+    MAPPED = snapshot.Mapped(
+        {
+            'p': {'paris': sample.Sample(50.0), 'nice': sample.Sample(51.0)},
+            'gone': {'paris': sample.Sample(1.0)},
+        },
+        {
+            'a': {'paris': sample.Sample(60.0), 'lyon': sample.Sample(61.0)},
+            'gone': {'paris': sample.Sample(1.0)},
+        },
+        frozenset({'paris', 'nice', 'lyon', 'brest'}),
+    )
+
+    def _rtts_ms(self, current, host):
+        place = current.place(host)
+        return {
+            origin: rtts_ms(
+                current.figures(place, origin, ESTIMATOR, lambda _: False)
+            )
+            for origin in ('paris', 'nice', 'lyon')
+        }
+
+    def test_what_counts(self):
+        """Host before site, and of the same an aggregate before the file."""
+        sites = world(
+            record('p', ['a', 'b', 'c'], paris='4', b__paris='5')
+        ).with_mapped(self.MAPPED)
+        self.assertEqual(
+            {'paris': [60.0], 'nice': [51.0], 'lyon': [61.0]},
+            self._rtts_ms(sites, 'a'),
+        )
+        self.assertEqual(
+            {'paris': [5.0], 'nice': [51.0], 'lyon': [None]},
+            self._rtts_ms(sites, 'b'),
+        )
+        self.assertEqual(
+            {'paris': [4.0], 'nice': [51.0], 'lyon': [None]},
+            self._rtts_ms(sites, 'c'),
+        )
+
+    def test_before_the_default(self):
+        """A figure of the file counts before the default of a site."""
+        sites = world(record('p', ['c'], edge__rtt_default='9'))
+        self.assertEqual(
+            {'paris': [50.0], 'nice': [51.0], 'lyon': [9.0]},
+            self._rtts_ms(sites.with_mapped(self.MAPPED), 'c'),
+        )
+
+    def test_origins(self):
+        """Whom the file names is known, and only as long as it does."""
+        sites = world(record('p', ['c'], rome='4'))
+        self.assertEqual(
+            {'rome', 'paris', 'nice', 'lyon', 'brest'},
+            sites.with_mapped(self.MAPPED).origins,
+        )
+        self.assertEqual(
+            {'rome'},
+            sites.with_mapped(self.MAPPED)
+            .with_mapped(snapshot.NOT_MAPPED)
+            .origins,
+        )
+
+    def test_either_order(self):
+        """Whichever changes last, file or aggregates, both count."""
+        records = {1: record('p', ['a', 'c'], paris='4')}
+        one = snapshot.Snapshot().with_mapped(self.MAPPED).replace(records)
+        other = snapshot.Snapshot().replace(records).with_mapped(self.MAPPED)
+        self.assertEqual(one, other)
+        self.assertEqual('a', one.place('a').host)
+        self.assertEqual(
+            snapshot.Snapshot().replace(records),
+            one.with_mapped(snapshot.NOT_MAPPED),
+        )

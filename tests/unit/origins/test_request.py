@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 
+import ipaddress
 import re
 
 import hypothesis
@@ -27,6 +28,10 @@ class HintTest(base.TestCase):
             request.Request(
                 origins=('paris', 'lyon'),
                 origin_source='hint',
+                clients=(
+                    ipaddress.ip_network('192.0.2.7'),
+                    ipaddress.ip_network('2001:db8::/32'),
+                ),
                 near=((48.85, 2.35), (45.76, 4.84)),
                 max_rtt_ms=20.0,
                 max_jitter_ms=2.0,
@@ -40,6 +45,7 @@ class HintTest(base.TestCase):
             request.parse(
                 {
                     'edge:origin': ['Paris', 'lyon', 'paris'],
+                    'edge:client_ip': ['::ffff:192.0.2.7', '2001:db8::/32'],
                     'edge:near': ['48.85,2.35', '45.76, 4.84', '48.85,2.35'],
                     'edge:max_rtt_ms': ['20'],
                     'edge:max_jitter_ms': ['2'],
@@ -91,7 +97,8 @@ class HintTest(base.TestCase):
             (
                 {'edge:orgin': ['paris']},
                 "hint 'edge:orgin' is not known; known are edge:origin, "
-                'edge:near, edge:max_rtt_ms, edge:max_jitter_ms, '
+                'edge:client_ip, edge:near, edge:max_rtt_ms, '
+                'edge:max_jitter_ms, '
                 'edge:max_loss_pct, edge:site, edge:avoid_site, edge:tier, '
                 'edge:unmeasured, edge:fallback',
             ),
@@ -240,7 +247,7 @@ class VocabularyTest(base.TestCase):
             term.parse(term.example)
 
     @hypothesis.given(
-        st.sampled_from(tuple(request.VOCABULARY.values())),
+        st.sampled_from(tuple(request.FLAVOR_VOCABULARY.values())),
         st.text(max_size=8)
         | st.from_regex(r'[0-9.eE,-]{1,9}', fullmatch=True)
         | st.sampled_from(('reject', 'NEAREST', 'accept', 'moves')),

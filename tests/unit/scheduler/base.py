@@ -6,9 +6,11 @@ from nova import objects
 import nova.conf
 from nova.scheduler import host_manager
 
+from edge_filters import ratelimit
+from edge_filters.origins import map_files
 from edge_filters.scheduler import decision
+from edge_filters.scheduler import known
 from edge_filters.scheduler import nova_compat
-from edge_filters.scheduler import ratelimit
 from tests.unit import base
 
 nova.conf.CONF([], project='nova', default_config_files=[])
@@ -59,6 +61,8 @@ class TestCase(base.TestCase):
                 'edge_filters.scheduler.nova_compat._WATCH', self.watch
             )
         )
+        self.patch(known, '_maps', map_files.MapFiles(()))
+        self.patch(known, '_known', known._known)
         self.patch(decision, '_WARNINGS', ratelimit.RateLimit())
         # Undone after each test: it would go on to follow Nova's class.
         self.patch(nova_compat, 'follow_aggregates', lambda: None)

@@ -2,6 +2,7 @@
 """A cloud in a temporary folder, whose services are real processes."""
 
 import contextlib
+from importlib import metadata
 import io
 import json
 import os
@@ -34,6 +35,18 @@ def session(leader):
                 if os.getsid(pid) == leader and is_running(pid):
                     found.add(pid)
     return found
+
+
+def make_environment(folder):
+    """Write what of an environment is read: Nova's own api-paste.ini."""
+    (stock,) = (
+        file.locate()
+        for file in metadata.files('nova')
+        if file.name == 'api-paste.ini'
+    )
+    (folder / 'etc' / 'nova').mkdir(parents=True)
+    (folder / 'etc' / 'nova' / 'api-paste.ini').write_text(stock.read_text())
+    return folder
 
 
 class TestCase(base.TestCase):

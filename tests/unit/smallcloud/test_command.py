@@ -24,7 +24,7 @@ class TestCase(base.TestCase):
         self.patch(layout, 'Layout', lambda: self.place)
         self.patch(layout, 'check_ports_are_free', lambda: None)
         self.patch(software, 'install_packages', lambda run: None)
-        for number in (signal.SIGTERM, signal.SIGINT):
+        for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM):
             self.addCleanup(signal.signal, number, signal.getsignal(number))
 
     def ask(self, *arguments):
@@ -41,10 +41,9 @@ class TestCase(base.TestCase):
 class UpTest(TestCase):
     def setUp(self):
         super().setUp()
+        environment = base.make_environment(self.folder / 'environment')
         self.patch(
-            software,
-            'install_environment',
-            lambda run, release: self.folder / 'environment',
+            software, 'install_environment', lambda run, release: environment
         )
         self.patch(services, 'fill_databases', lambda plan: None)
         self.patch(backing, 'dump', lambda place, path: None)

@@ -47,7 +47,7 @@ class TestCase(base.TestCase):
         self.plan = services.Plan(
             place=self.place,
             run=self.run_,
-            environment=self.folder / 'environment',
+            environment=base.make_environment(self.folder / 'environment'),
             nova_release=34,
             hosts=layout.compute_hosts(2, 2),
             password=PASSWORD,
@@ -99,6 +99,23 @@ class ReadmeTest(TestCase):
             scheduler.weight_classes,
         )
         self.assertEqual('enforce', conf.read(config).mode)
+
+
+class ApiPasteTest(TestCase):
+    def test_pipelines(self):
+        """Both pipelines have our filter, behind what identifies users."""
+        services.configure(self.plan)
+        text = (self.place.etc / 'api-paste.ini').read_text()
+        pipelines = [
+            line.split()
+            for line in text.splitlines()
+            if line.startswith('keystone = ')
+        ]
+        self.assertEqual(2, len(pipelines))
+        for pipeline in pipelines:
+            at = pipeline.index('edge_filters')
+            self.assertEqual('keystonecontext', pipeline[at - 1])
+        self.assertIn('[filter:edge_filters]', text)
 
 
 class ConfigureTest(TestCase):

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 
-from edge_filters.scheduler import ratelimit
+from edge_filters import ratelimit
 from tests.unit import base
 
 

@@ -1,0 +1,178 @@
+# SPDX-License-Identifier: Apache-2.0
+"""WHICH PREFIXES ARE THERE? What nova-api knows of the origins of addresses.
+
+Nova's database and the map files are read in the background, never in a
+request. Whoever looks up an address reads what is there, and takes no lock.
+"""
+
+import collections.abc
+import dataclasses
+import functools
+import os
+import threading
+import time
+import typing
+
+from nova import context as nova_context
+from nova import objects
+from oslo_log import log as logging
+
+from edge_filters import ratelimit
+from edge_filters.latency import metadata
+from edge_filters.origins import map_files
+from edge_filters.origins import prefixes
+
+LOG = logging.getLogger(__name__)
+
+POLL_INTERVAL_S = 30
+
+# How many warnings one look at the database may cause.
+_WARNINGS_AT_ONCE = 10
+
+_Metadata = dict[int, dict[str, str]]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Listing:
+    """The prefixes at one moment.
+
+    :param table: the prefixes
+    :param is_complete: whether an address that is not in it belongs to no
+        origin; else nobody knows
+    """
+
+    table: prefixes.PrefixTable = dataclasses.field(
+        default_factory=prefixes.PrefixTable
+    )
+    is_complete: bool = False
+
+
+class Directory:
+    """Keeps a listing of all prefixes up to date.
+
+    :param paths: the map files
+    """
+
+    def __init__(self, paths: collections.abc.Sequence[str]) -> None:
+        #: The prefixes as they are now; replaced as a whole.
+        self.listing = Listing()
+        self._paths = paths
+        self._maps = map_files.MapFiles(paths)
+        self._of_sites: tuple[prefixes.Entry, ...] | None = None
+        self._listed: tuple[typing.Any, ...] = ()
+        self._warnings = ratelimit.RateLimit()
+        self._followers: dict[int, object] = {}
+
+    def follow(self) -> None:
+        """Keep the listing up to date from now on, in this process.
+
+        Threads do not survive the fork of a worker, and a lock that was held
+        at that moment is never released there; so it is without one.
+        """
+        process, follower = os.getpid(), object()
+        if self._followers.get(process) is not None:
+            return
+        if self._followers.setdefault(process, follower) is follower:
+            try:
+                threading.Thread(
+                    target=self._follow,
+                    name='edge-filters-prefixes',
+                    daemon=True,
+                ).start()
+            except RuntimeError:
+                # There are too many just now. The next request tries again.
+                del self._followers[process]
+                raise
+
+    def _follow(self) -> None:
+        while True:
+            self.refresh()
+            time.sleep(POLL_INTERVAL_S)
+
+    def refresh(self) -> None:
+        """Read what there is; what cannot be read stays as it was."""
+        self._maps.read()
+        try:
+            self._of_sites = self._read_sites()
+        except Exception as error:
+            if self._warnings.is_due('database'):
+                LOG.warning(
+                    "The prefixes of sites cannot be read from Nova's "
+                    'database, and stay as they were: %s',
+                    error,
+                )
+        try:
+            self._list()
+        except Exception:
+            if self._warnings.is_due('listing'):
+                LOG.exception('The prefixes stay as they were')
+
+    def _read_sites(self) -> tuple[prefixes.Entry, ...]:
+        context = nova_context.get_admin_context()
+        found = _by_key(context, metadata.PREFIXES)
+        named = _by_key(context, metadata.SITE) if found else {}
+        problems = []
+        entries = []
+        for aggregate_id, keys in found.items():
+            # Each query has one key alone of an aggregate.
+            record, skipped = metadata.parse_site(
+                {**keys, **named.get(aggregate_id, {})}, ()
+            )
+            problems += [(aggregate_id, problem) for problem in skipped]
+            if record is not None:
+                source = f'site {record.site}'
+                entries += [
+                    prefixes.Entry(prefix, record.site, source)
+                    for prefix in record.prefixes
+                ]
+        self._warn(problems)
+        # Which of two sites has a prefix is not for the database to choose.
+        return tuple(sorted(entries, key=lambda entry: entry.origin))
+
+    def _warn(
+        self,
+        problems: collections.abc.Iterable[tuple[int, metadata.Problem]],
+    ) -> None:
+        due = [
+            (aggregate_id, problem)
+            for aggregate_id, problem in problems
+            if self._warnings.is_due((aggregate_id, problem.key))
+        ]
+        for aggregate_id, problem in due[:_WARNINGS_AT_ONCE]:
+            LOG.warning(
+                'Aggregate %(aggregate)s, %(problem)s.',
+                {'aggregate': aggregate_id, 'problem': problem},
+            )
+
+    def _list(self) -> None:
+        """Put a listing of what has been read in place of the last."""
+        maps = self._maps.current
+        # TODO(edge): Ask MapFiles, once it tells.
+        has_maps = self._maps._in_use.issuperset(self._paths)
+        read = (self._of_sites, maps, has_maps)
+        if self._listed == read:
+            return
+        table = prefixes.PrefixTable(self._of_sites or (), maps.prefix_table)
+        is_complete = self._of_sites is not None and has_maps
+        self.listing = Listing(table, is_complete and bool(table.origins))
+        self._listed = read
+        for conflict in table.conflicts:
+            # One inside another is how exceptions are written.
+            if not conflict.is_overlap and self._warnings.is_due(conflict):
+                LOG.warning('Prefix %s.', conflict)
+
+
+def _by_key(context: typing.Any, key: str) -> _Metadata:
+    """Return that key of each aggregate that has it, by its ID."""
+    return {
+        aggregate.id: aggregate.metadata
+        for aggregate in objects.AggregateList.get_by_metadata_key(
+            context, key
+        )
+    }
+
+
+@functools.cache
+def shared(paths: tuple[str, ...]) -> Directory:
+    """Return the one directory of a process, whichever pipeline asks."""
+    return Directory(paths)

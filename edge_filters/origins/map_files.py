@@ -1,0 +1,195 @@
+# SPDX-License-Identifier: Apache-2.0
+"""HAVE THE FILES CHANGED? Follows the map files of this machine.
+
+All of them are read together, and what they say takes the place of what they
+said before as a whole. Whoever reads it takes no lock.
+"""
+
+import collections.abc
+import os
+import stat
+import threading
+import time
+
+from oslo_log import log as logging
+
+from edge_filters.origins import map_file
+
+LOG = logging.getLogger(__name__)
+
+LOOK_INTERVAL_S = 5
+
+# When a file was written, its size, and which file it is; None: none.
+_Look = tuple[int, int, int] | None
+
+
+class MapFiles:
+    """Keeps what the map files say.
+
+    :param paths: the files; where they disagree, the first one counts
+    :param on_change: called with what they say whenever that has changed, by
+        whoever finds it out: most often the thread that follows them
+    """
+
+    def __init__(
+        self,
+        paths: collections.abc.Iterable[str],
+        on_change: collections.abc.Callable[[map_file.MapFile], None] = (
+            lambda maps: None
+        ),
+    ) -> None:
+        #: The files, each once.
+        self.paths = tuple(dict.fromkeys(paths))
+        self._on_change = on_change
+        self._current = map_file.MapFile()
+        # How the files looked when they were read.
+        self._seen: dict[str, _Look] | None = None
+        # Those whose maps are in use.
+        self._in_use: frozenset[str] = frozenset()
+        # Those that are not, and what was said of them, with what content.
+        self._broken: collections.abc.Mapping[str, tuple[str, int]] = {}
+        # What was said of single entries, and is still so.
+        self._complaints: frozenset[str] = frozenset()
+        self._starting = threading.Lock()
+        self._follower_pid: int | None = None
+
+    @property
+    def current(self) -> map_file.MapFile:
+        """What the files say, as far as it is known."""
+        return self._current
+
+    def follow(self) -> None:
+        """Read the files whenever they change, from now on.
+
+        Called with each request, and not when the files are read first:
+        threads do not survive the fork of the workers.
+        """
+        if not self.paths or self._follower_pid == os.getpid():
+            return
+        with self._starting:
+            if self._follower_pid == os.getpid():
+                return
+            self._follower_pid = os.getpid()
+        threading.Thread(
+            target=self._follow, name='edge-filters-maps', daemon=True
+        ).start()
+
+    def _follow(self) -> None:
+        while True:
+            # At once: the parent may have read long before it forked.
+            self.read()
+            time.sleep(LOOK_INTERVAL_S)
+
+    def read(self) -> None:
+        """Read the files if they have changed since they were read last."""
+        try:
+            self._read()
+        except Exception:
+            LOG.exception('The map files stay as they were')
+
+    def _read(self) -> None:
+        seen = {path: _look(path) for path in self.paths}
+        if seen == self._seen:
+            return
+        contents = {path: _content(path) for path in self.paths}
+        if seen != {path: _look(path) for path in self.paths}:
+            # Somebody is writing. The next look will find it finished.
+            return
+        self._seen = seen
+        documents = []
+        broken = {}
+        for path, content in contents.items():
+            try:
+                if isinstance(content, OSError):
+                    why = content.strerror or str(content)
+                    raise map_file.Broken(path, f'cannot be read: {why}')
+                documents.append(map_file.decode(path, content))
+            except map_file.Broken as error:
+                is_read = isinstance(content, bytes)
+                broken[path] = (str(error), hash(content) if is_read else 0)
+        is_kept = not self._in_use.isdisjoint(broken)
+        self._say_broken(broken, is_kept)
+        if is_kept or not (documents or self._in_use):
+            return
+        maps = map_file.merge(documents)
+        self._in_use = frozenset(document.file for document in documents)
+        self._current = maps
+        self._say_read(maps)
+        self._on_change(maps)
+
+    def _say_broken(
+        self,
+        broken: collections.abc.Mapping[str, tuple[str, int]],
+        is_kept: bool,
+    ) -> None:
+        """Say which files are broken, and how, once for each content."""
+        for path, what in broken.items():
+            if self._broken.get(path) == what:
+                continue
+            if is_kept:
+                LOG.warning(
+                    'Map file %s. What the map files said before counts '
+                    'until it is repaired.',
+                    what[0],
+                )
+            else:
+                LOG.warning(
+                    'Map file %s. It is left out until it is repaired.',
+                    what[0],
+                )
+        self._broken = broken
+
+    def _say_read(self, maps: map_file.MapFile) -> None:
+        """Say what is read, and what of it is new to complain about."""
+        table = maps.prefix_table
+        places = [*maps.samples.values(), *maps.host_samples.values()]
+        LOG.info(
+            'The map files are read: %(prefixes)d prefixes, %(figures)d '
+            'figures, %(origins)d origins, %(sites)d sites, %(hosts)d hosts, '
+            '%(projects)d projects.',
+            {
+                'prefixes': len(table),
+                'figures': sum(map(len, places)),
+                'origins': len(maps.origins),
+                'sites': len(maps.samples),
+                'hosts': len(maps.host_samples),
+                'projects': len(maps.projects),
+            },
+        )
+        complaints = {
+            str(problem): logging.WARNING for problem in maps.problems
+        }
+        for conflict in table.conflicts:
+            # One inside another is how exceptions are written.
+            complaints[str(conflict)] = (
+                logging.INFO if conflict.is_overlap else logging.WARNING
+            )
+        for number, what in (
+            (maps.more_problems, 'problems in map files'),
+            (table.more_conflicts, 'prefixes that have two origins'),
+        ):
+            if number:
+                complaints[f'There are {number} more {what}'] = logging.INFO
+        for complaint, level in complaints.items():
+            if complaint not in self._complaints:
+                LOG.log(level, '%s.', complaint)
+        self._complaints = frozenset(complaints)
+
+
+def _look(path: str) -> _Look:
+    try:
+        status = os.stat(path)
+    except OSError:
+        return None
+    return status.st_mtime_ns, status.st_size, status.st_ino
+
+
+def _content(path: str) -> bytes | OSError:
+    try:
+        # What is no regular file may never end.
+        if not stat.S_ISREG(os.stat(path).st_mode):
+            return OSError('it is no regular file')
+        with open(path, 'rb') as file:
+            return file.read()
+    except OSError as error:
+        return error

@@ -417,8 +417,9 @@ def settle(
     where there is none at all.
 
     :param find: returns the origin that an address or prefix belongs to, or
-        None
-    :param project_origins: what the table says of the server's project
+        None; raises ValueError with what is wrong if it has several
+    :param project_origins: the known ones of what the table says of the
+        server's project
     """
     if project_origins and not request.has_users:
         request = dataclasses.replace(
@@ -449,18 +450,29 @@ def _with_resolved(
     find: collections.abc.Callable[[spelling.Network], str | None],
 ) -> tuple[origins_request.Request, bool]:
     """Return a request without addresses, and whether all of it is known."""
-    found = {client: find(client) for client in request.clients}
-    lost = [str(client) for client, origin in found.items() if origin is None]
-    origins = dict.fromkeys(
-        (*request.origins, *(origin for origin in found.values() if origin))
-    )
-    unknown = origins.keys() - snapshot.origins
-    request = dataclasses.replace(request, origins=tuple(origins), clients=())
-    if lost:
+    origins = dict.fromkeys(request.origins)
+    problems = []
+    for client in request.clients:
+        origin, why = None, 'belongs to no origin'
+        try:
+            origin = find(client)
+        except ValueError as error:
+            why = str(error)
+        if origin is None:
+            problems.append(f'{spelling.shown_network(client)} {why}')
+        else:
+            origins[origin] = None
+    if len(origins) > origins_request.MAX_VALUES:
+        problems.append(
+            f'and {origins_request.ORIGIN.name} are {len(origins)} origins; '
+            f'give at most {origins_request.MAX_VALUES}'
+        )
+    named = tuple(origins)[: origins_request.MAX_VALUES]
+    unknown = set(named) - snapshot.origins
+    request = dataclasses.replace(request, origins=named, clients=())
+    for why in problems[: origins_request.MAX_PROBLEMS]:
         problem = origins_request.Problem(
-            request.origin_source,
-            origins_request.CLIENT_IP.name,
-            f'{_names(lost)} belongs to no origin, or not to one alone',
+            request.origin_source, origins_request.CLIENT_IP.name, why
         )
         request = _with_problem(request, problem)
     if unknown:
@@ -470,7 +482,7 @@ def _with_resolved(
             f'{_names(unknown)} is not known: no site has a figure for it',
         )
         request = _with_problem(request, problem)
-    return request, not (lost or unknown)
+    return request, not (problems or unknown)
 
 
 def _with_known_origins(

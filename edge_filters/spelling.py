@@ -98,6 +98,13 @@ def parse_network(text: str) -> Network:
     return network
 
 
+def shown_network(network: Network) -> str:
+    """Return an address, or a prefix, as people write it."""
+    if network.prefixlen == network.max_prefixlen:
+        return str(network.network_address)
+    return str(network)
+
+
 def parse_choice(text: str, choices: collections.abc.Sequence[str]) -> str:
     """Return one of the choices, whatever the case of the text."""
     choice = text.strip().lower()

@@ -56,7 +56,6 @@ class Directory:
     def __init__(self, paths: collections.abc.Sequence[str]) -> None:
         #: The prefixes as they are now; replaced as a whole.
         self.listing = Listing()
-        self._paths = paths
         self._maps = map_files.MapFiles(paths)
         self._of_sites: tuple[prefixes.Entry, ...] | None = None
         self._listed: tuple[typing.Any, ...] = ()
@@ -126,8 +125,7 @@ class Directory:
                     for prefix in record.prefixes
                 ]
         self._warn(problems)
-        # Which of two sites has a prefix is not for the database to choose.
-        return tuple(sorted(entries, key=lambda entry: entry.origin))
+        return prefixes.of_sites(entries)
 
     def _warn(
         self,
@@ -147,8 +145,7 @@ class Directory:
     def _list(self) -> None:
         """Put a listing of what has been read in place of the last."""
         maps = self._maps.current
-        # TODO(edge): Ask MapFiles, once it tells.
-        has_maps = self._maps._in_use.issuperset(self._paths)
+        has_maps = self._maps.are_read
         read = (self._of_sites, maps, has_maps)
         if self._listed == read:
             return
@@ -156,10 +153,9 @@ class Directory:
         is_complete = self._of_sites is not None and has_maps
         self.listing = Listing(table, is_complete and bool(table.origins))
         self._listed = read
-        for conflict in table.conflicts:
-            # One inside another is how exceptions are written.
-            if not conflict.is_overlap and self._warnings.is_due(conflict):
-                LOG.warning('Prefix %s.', conflict)
+        for level, text in table.complaints():
+            if self._warnings.is_due(text):
+                LOG.log(level, 'Prefixes: %s.', text)
 
 
 def _by_key(context: typing.Any, key: str) -> _Metadata:

@@ -22,6 +22,7 @@ from nova.api.openstack import wsgi
 import nova.conf
 from oslo_config import cfg
 from oslo_log import log as logging
+import webob
 import webob.exc
 
 from edge_filters import conf
@@ -160,8 +161,8 @@ class EdgeMiddleware:
                 entry, why = None, str(error)
             if entry is None:
                 why = (
-                    f'{_shown(client)} {why}; or give an origin, for instance '
-                    f'{origins_request.ORIGIN.name}='
+                    f'{spelling.shown_network(client)} {why}; or give an '
+                    f'origin, for instance {origins_request.ORIGIN.name}='
                     f'{origins_request.ORIGIN.example}'
                 )
                 problems.append(_problem(why))
@@ -231,10 +232,21 @@ class EdgeMiddleware:
 
 
 def _is_create(environ: _Environ) -> bool:
+    # Nova reads a body with these two alone.
     return (
-        environ.get('REQUEST_METHOD') == 'POST'
+        environ.get('REQUEST_METHOD') in ('POST', 'PUT')
         and _CREATE.match(environ.get('PATH_INFO', '')) is not None
+        and _method(environ) == 'POST'
     )
+
+
+def _method(environ: _Environ) -> str:
+    """Return the method by which Nova's routes go: a query may override it."""
+    method = str(environ['REQUEST_METHOD'])
+    if '_method' in environ.get('QUERY_STRING', ''):
+        query = webob.Request(environ).GET
+        method = str(query.get('_method') or method).upper()
+    return method
 
 
 def _read(environ: _Environ) -> bytes | None:
@@ -257,10 +269,14 @@ def _read(environ: _Environ) -> bytes | None:
                 break
             body += chunk
     except OSError:
-        # The client is gone. Nova finds the body cut short, and says so.
+        # The client is gone.
         pass
     _put_back(environ, body)
-    return body if len(body) == length else None
+    if len(body) < length:
+        # So that webob finds it to be cut short, and says so.
+        environ['webob.is_body_seekable'] = False
+        return None
+    return body
 
 
 def _put_back(environ: _Environ, body: bytes) -> None:
@@ -305,12 +321,6 @@ def _problem(why: str) -> origins_request.Problem:
 def _sentence(problem: origins_request.Problem) -> str:
     text = str(problem)
     return text[:1].upper() + text[1:]
-
-
-def _shown(network: spelling.Network) -> str:
-    if network.prefixlen == network.max_prefixlen:
-        return str(network.network_address)
-    return str(network)
 
 
 def _completed(

@@ -80,7 +80,11 @@ class Snapshot:
 
     def place(self, host: str) -> Place:
         """Return where a host is, whatever the case of its name."""
-        return self.places.get(host.lower(), NOWHERE)
+        host = host.lower()
+        place = self.places.get(host, NOWHERE)
+        if host in self.mapped.host_samples and place.sites:
+            return Place(place.sites, host)
+        return place
 
     def tiers(self, place: Place) -> frozenset[str]:
         """Return the tiers of the sites of a place."""
@@ -272,12 +276,7 @@ class Snapshot:
 
     def with_mapped(self, mapped: Mapped) -> 'Snapshot':
         """Return the snapshot with other figures beside the aggregates'."""
-        joined = dataclasses.replace(self, mapped=mapped)
-        hosts = self.mapped.host_samples.keys() ^ mapped.host_samples.keys()
-        return dataclasses.replace(
-            joined,
-            places=joined._places({host: set() for host in hosts}, self.sites),
-        )
+        return dataclasses.replace(self, mapped=mapped)
 
     def _places(
         self,
@@ -288,12 +287,7 @@ class Snapshot:
             return self.places
         places = dict(self.places)
         for host, names in moved.items():
-            place = _place(
-                host,
-                names.union(self.place(host).sites),
-                sites,
-                self.mapped.host_samples,
-            )
+            place = _place(host, names.union(self.place(host).sites), sites)
             if place.sites:
                 places[host] = place
             else:
@@ -335,7 +329,6 @@ def _place(
     host: str,
     names: collections.abc.Iterable[str],
     sites: collections.abc.Mapping[str, Records],
-    mapped: collections.abc.Container[str],
 ) -> Place:
     """Return the place of a host that can only be in the sites named."""
     its_sites = sorted(
@@ -343,7 +336,7 @@ def _place(
         for name in names
         if any(host in record.hosts for record in sites.get(name, {}).values())
     )
-    has_own_figures = host in mapped or any(
+    has_own_figures = any(
         host in record.host_samples
         for name in its_sites
         for record in sites[name].values()

@@ -13,43 +13,41 @@ import time
 
 from oslo_log import log as logging
 
+from edge_filters import ratelimit
 from edge_filters.origins import map_file
 
 LOG = logging.getLogger(__name__)
 
 LOOK_INTERVAL_S = 5
 
-# When a file was written, its size, and which file it is; None: none.
-_Look = tuple[int, int, int] | None
+# When a file was written, or its rights, its size, and which file it is; None:
+# there is none.
+_Look = tuple[int, int, int, int] | None
 
 
 class MapFiles:
     """Keeps what the map files say.
 
     :param paths: the files; where they disagree, the first one counts
-    :param on_change: called with what they say whenever that has changed, by
-        whoever finds it out: most often the thread that follows them
     """
 
     def __init__(
         self,
         paths: collections.abc.Iterable[str],
-        on_change: collections.abc.Callable[[map_file.MapFile], None] = (
-            lambda maps: None
-        ),
     ) -> None:
         #: The files, each once.
         self.paths = tuple(dict.fromkeys(paths))
-        self._on_change = on_change
         self._current = map_file.MapFile()
-        # How the files looked when they were read.
+        # How the files looked when they were read, and what came of it.
         self._seen: dict[str, _Look] | None = None
+        self._outcome: collections.abc.Mapping[str, object] | None = None
         # Those whose maps are in use.
         self._in_use: frozenset[str] = frozenset()
         # Those that are not, and what was said of them, with what content.
         self._broken: collections.abc.Mapping[str, tuple[str, int]] = {}
         # What was said of single entries, and is still so.
         self._complaints: frozenset[str] = frozenset()
+        self._warnings = ratelimit.RateLimit()
         self._starting = threading.Lock()
         self._follower_pid: int | None = None
 
@@ -57,6 +55,11 @@ class MapFiles:
     def current(self) -> map_file.MapFile:
         """What the files say, as far as it is known."""
         return self._current
+
+    @property
+    def are_read(self) -> bool:
+        """Whether it is what all of the files say."""
+        return self._in_use.issuperset(self.paths)
 
     def follow(self) -> None:
         """Read the files whenever they change, from now on.
@@ -69,10 +72,16 @@ class MapFiles:
         with self._starting:
             if self._follower_pid == os.getpid():
                 return
+            try:
+                threading.Thread(
+                    target=self._follow, name='edge-filters-maps', daemon=True
+                ).start()
+            except RuntimeError as error:
+                # The next request will try again.
+                if self._warnings.is_due('thread'):
+                    LOG.warning('The map files are not followed: %s', error)
+                return
             self._follower_pid = os.getpid()
-        threading.Thread(
-            target=self._follow, name='edge-filters-maps', daemon=True
-        ).start()
 
     def _follow(self) -> None:
         while True:
@@ -95,7 +104,29 @@ class MapFiles:
         if seen != {path: _look(path) for path in self.paths}:
             # Somebody is writing. The next look will find it finished.
             return
-        self._seen = seen
+        outcome = {
+            path: str(content)
+            if isinstance(content, OSError)
+            else hash(content)
+            for path, content in contents.items()
+        }
+        if outcome != self._outcome:
+            # Until it has worked.
+            self._outcome = None
+            self._take(contents)
+            self._outcome = outcome
+        # What cannot be read may be at the next look, though nothing of the
+        # file has changed.
+        self._seen = {
+            path: look
+            for path, look in seen.items()
+            if look is None or isinstance(contents[path], bytes)
+        }
+
+    def _take(
+        self, contents: collections.abc.Mapping[str, bytes | OSError]
+    ) -> None:
+        """Put what is read in place of what was, if it can be."""
         documents = []
         broken = {}
         for path, content in contents.items():
@@ -115,7 +146,6 @@ class MapFiles:
         self._in_use = frozenset(document.file for document in documents)
         self._current = maps
         self._say_read(maps)
-        self._on_change(maps)
 
     def _say_broken(
         self,
@@ -159,17 +189,10 @@ class MapFiles:
         complaints = {
             str(problem): logging.WARNING for problem in maps.problems
         }
-        for conflict in table.conflicts:
-            # One inside another is how exceptions are written.
-            complaints[str(conflict)] = (
-                logging.INFO if conflict.is_overlap else logging.WARNING
-            )
-        for number, what in (
-            (maps.more_problems, 'problems in map files'),
-            (table.more_conflicts, 'prefixes that have two origins'),
-        ):
-            if number:
-                complaints[f'There are {number} more {what}'] = logging.INFO
+        if maps.more_problems:
+            more = f'{maps.more_problems} more problems are in the map files'
+            complaints[more] = logging.INFO
+        complaints |= {text: level for level, text in table.complaints()}
         for complaint, level in complaints.items():
             if complaint not in self._complaints:
                 LOG.log(level, '%s.', complaint)
@@ -179,17 +202,26 @@ class MapFiles:
 def _look(path: str) -> _Look:
     try:
         status = os.stat(path)
-    except OSError:
+    except (OSError, ValueError):
         return None
-    return status.st_mtime_ns, status.st_size, status.st_ino
+    return (
+        status.st_mtime_ns,
+        status.st_ctime_ns,
+        status.st_size,
+        status.st_ino,
+    )
 
 
 def _content(path: str) -> bytes | OSError:
     try:
-        # What is no regular file may never end.
-        if not stat.S_ISREG(os.stat(path).st_mode):
-            return OSError('it is no regular file')
-        with open(path, 'rb') as file:
+        # To open a pipe would wait for who writes into it.
+        handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        with open(handle, 'rb') as file:
+            # What is no regular file may never end.
+            if not stat.S_ISREG(os.fstat(handle).st_mode):
+                return OSError('it is no regular file')
             return file.read()
     except OSError as error:
         return error
+    except ValueError as error:
+        return OSError(str(error))

@@ -11,6 +11,7 @@ import bisect
 import collections.abc
 import ipaddress
 import itertools
+import logging
 import typing
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
@@ -248,6 +249,18 @@ class PrefixTable:
         # How many more there are.
         self.more_conflicts = sum(1 for _ in pairs)
 
+    def complaints(self) -> list[tuple[int, str]]:
+        """Return what a log should say of the conflicts, and how loud."""
+        said = [
+            # One inside another is how exceptions are written.
+            (logging.INFO if it.is_overlap else logging.WARNING, str(it))
+            for it in self.conflicts
+        ]
+        if self.more_conflicts:
+            more = f'{self.more_conflicts} more prefixes have two origins'
+            said.append((logging.INFO, more))
+        return said
+
     def __iter__(self) -> collections.abc.Iterator[Entry]:
         """Yield the prefixes that count."""
         return (_entry(family.given(index)) for family, index in self._all())
@@ -334,6 +347,22 @@ class PrefixTable:
                 if inside is not None:
                     inner, at = inside
                     yield inner.given(at), family.given(index)
+
+
+def of_sites(
+    entries: collections.abc.Iterable[Entry],
+) -> tuple[Entry, ...]:
+    """Return the prefixes of sites in the order in which they count.
+
+    Which of two sites has a prefix is not for chance to choose, nor for who
+    asks: the first in the order of names has it.
+    """
+    return tuple(
+        sorted(
+            entries,
+            key=lambda it: (it.origin, it.prefix.version, it.prefix),
+        )
+    )
 
 
 def _place(where: Address | Network) -> tuple[int, _Key] | None:

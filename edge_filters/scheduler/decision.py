@@ -66,7 +66,7 @@ class Decision:
         self.latency_verdicts: Verdicts = {}
         self._is_move = _is_move(spec)
         request = origins_request.parse(_hints(spec), _extra_specs(spec))
-        project_origins = now.projects.get(_project(spec) or '', ())
+        project_origins = _project_origins(_project(spec), now)
         if project_origins or not request.asks_nothing:
             request = proximity.settle(
                 request,
@@ -189,6 +189,20 @@ def is_rebuild(spec: typing.Any) -> bool:
 
 def _server(spec: typing.Any) -> str | None:
     return spec.instance_uuid if 'instance_uuid' in spec else None
+
+
+def _project_origins(project: str | None, now: known.Known) -> list[str]:
+    """Return the origins of a project that are known, and warn of others."""
+    origins = now.projects.get(project or '', ())
+    for origin in origins:
+        if origin not in now.snapshot.origins:
+            if _WARNINGS.is_due((project, origin)):
+                LOG.warning(
+                    'Origin %(origin)s of project %(project)s in the map '
+                    'files is skipped: no site has a figure for it.',
+                    {'origin': origin, 'project': project},
+                )
+    return [it for it in origins if it in now.snapshot.origins]
 
 
 def _project(spec: typing.Any) -> str | None:

@@ -42,44 +42,41 @@ class Known:
             )
         )
         self.projects = maps.projects
-        # The last that had a table; not one more, or all would be kept.
-        self._before: Known | None = (
-            before._before if before and before._table is None else before
-        )
+        # The last that had a table we may use; or all would be kept.
+        if before is not None and before._table is None:
+            before = before._before
+        is_of_use = before is not None and before.maps is maps
+        self._before: Known | None = before if is_of_use else None
         self._attached: tuple[prefixes.Entry, ...] | None = None
         self._table: prefixes.PrefixTable | None = None
 
     def find(self, where: spelling.Network) -> str | None:
-        """Return the origin of an address or prefix; None: of no one alone."""
+        """Return the origin of an address or prefix; None: it has none.
+
+        :raises ValueError: if it has more than one
+        """
         if self._table is None:
             self._table = self._make_table()
-        try:
-            entry = self._table.find(where)
-        except prefixes.Ambiguous:
-            return None
+        entry = self._table.find(where)
         return entry.origin if entry is not None else None
 
     def _make_table(self) -> prefixes.PrefixTable:
         # Only few requests have an address, and only few changes are of a
         # prefix. Two threads may both do it, with the same result.
-        self._attached = tuple(
+        self._attached = prefixes.of_sites(
             prefixes.Entry(prefix, name, f'site {name}')
             for name, records in self.aggregates.sites.items()
             for record in records.values()
             for prefix in record.prefixes
         )
         before, self._before = self._before, None
-        if (
-            before is not None
-            and before._table is not None
-            and before.maps is self.maps
-            and before._attached == self._attached
-        ):
-            return before._table
+        if before is not None and before._attached == self._attached:
+            if before._table is not None:
+                return before._table
         table = prefixes.PrefixTable(self._attached, self.maps.prefix_table)
-        for conflict in table.conflicts:
-            if _WARNINGS.is_due(conflict):
-                LOG.warning('%s.', conflict)
+        for level, text in table.complaints():
+            if _WARNINGS.is_due(text):
+                LOG.log(level, 'Prefixes: %s.', text)
         return table
 
 

@@ -232,10 +232,16 @@ class Watch:
         with self._starting:
             if self._poller_pid == os.getpid():
                 return
+            try:
+                threading.Thread(
+                    target=self._poll, name='edge-filters-poll', daemon=True
+                ).start()
+            except RuntimeError as error:
+                # The next request will try again.
+                if self._warnings.is_due('thread'):
+                    LOG.warning('The sites are not followed: %s', error)
+                return
             self._poller_pid = os.getpid()
-        threading.Thread(
-            target=self._poll, name='edge-filters-poll', daemon=True
-        ).start()
 
     def _poll(self) -> None:
         while True:

@@ -61,7 +61,7 @@ class PrefixTest(base.TestCase):
         for where in ('192.0.2.1', '203.0.113.0/24'):
             _, host = self.boot(hints={'edge:client_ip': where})
             self.assertEqual('', host)
-        self.assertIn('192.0.2.1/32 belongs to no origin', self.log.output)
+        self.assertIn('192.0.2.1 belongs to no origin', self.log.output)
 
     def test_moves(self):
         """Its site is gone: it goes to the next, for the same users."""

@@ -15,7 +15,7 @@ MAY_IMPORT = {
     'spelling': set(),
     'ratelimit': set(),
     'latency': {'spelling'},
-    'origins': {'latency', 'spelling'},
+    'origins': {'latency', 'ratelimit', 'spelling'},
     'proximity': {'latency', 'origins', 'spelling'},
     'api': {'conf', 'latency', 'origins', 'ratelimit', 'spelling'},
     'scheduler': {

@@ -230,9 +230,9 @@ class MapFileTest(TestCase):
         self.write(3, {'edge:site': 'c', 'edge:prefixes': '192.0.2.0/25'})
         self.directory.refresh()
         self.assertEqual('a', self.find('192.0.2.200')[0])
-        (line,) = self.log.output.splitlines()
-        self.assertIn('(site a)', line)
-        self.assertIn('(site b)', line)
+        equal, inside = self.log.output.splitlines()
+        self.assertIn('(site a) is also 192.0.2.0/24 of b (site b)', equal)
+        self.assertIn('(site c) is inside 192.0.2.0/24 of a (site a)', inside)
 
 
 class ProcessTest(TestCase):

@@ -42,9 +42,12 @@ class MapFilesTest(base.TestCase):
         self.time_ns = 1_800_000_000_000_000_000
         self.changes = []
         self.lines_said = 0
-        self.files = map_files.MapFiles(
-            [self.path, self.other, self.path], self.changes.append
-        )
+        self.files = map_files.MapFiles([self.path, self.other, self.path])
+        self.patch(self.files, '_say_read', self._say_read)
+
+    def _say_read(self, maps):
+        self.changes.append(maps)
+        map_files.MapFiles._say_read(self.files, maps)
 
     def write(self, text, path=None):
         """Write a file anew, a second after whatever was written last."""
@@ -131,9 +134,11 @@ class ReadTest(MapFilesTest):
         self.files.read()
         self.assertEqual(
             [
-                f'Map file {name} cannot be read: it is no regular file. It '
-                'is left out until it is repaired.'
-                for name in ('/maps.json', '/other.json')
+                f'Map file {what}. It is left out until it is repaired.'
+                for what in (
+                    '/maps.json cannot be read: it is no regular file',
+                    '/other.json cannot be read: Is a directory',
+                )
             ],
             self.said(),
         )
@@ -287,14 +292,43 @@ class BrokenTest(MapFilesTest):
         self.files.read()
         said = self.said()
         self.assertLess(len(said), 30)
-        self.assertIn('There are 9980 more problems in map files.', said)
+        self.assertIn('9980 more problems are in the map files.', said)
 
-    def test_listener_fails(self):
-        """A listener that fails is logged, and changes nothing else."""
-        files = map_files.MapFiles([self.path], lambda maps: 1 / 0)
+    def test_unreadable_for_a_while(self):
+        """A file is read once it can be, though nothing of it has changed."""
+        self.write(costs(9000))
+        self.said()
+        read = map_files._content
+        for error in (
+            PermissionError(13, 'Permission denied'),
+            OSError(24, 'Too many open files'),
+        ):
+            self.patch(map_files, '_content', lambda path, it=error: it)
+            self.files.read()
+            self.files.read()
+            self.assertEqual({'par-01': 4.0}, self.rtts())
+            self.assertEqual(2, len(self.said()))
+        self.patch(map_files, '_content', read)
+        self.files.read()
+        self.assertEqual({'par-01': 9.0}, self.rtts())
+
+    def test_no_memory_for_a_while(self):
+        """What could not be taken over is, at a later look."""
+        self.write(costs(9000))
+        merge = map_files.map_file.merge
+        self.patch(map_files.map_file, 'merge', lambda documents: 1 / 0)
+        self.files.read()
+        self.assertIn('The map files stay as they were', self.log.output)
+        self.patch(map_files.map_file, 'merge', merge)
+        self.files.read()
+        self.assertEqual({'par-01': 9.0}, self.rtts())
+
+    def test_impossible_path(self):
+        """A path that no file can have does not hold up the others."""
+        self.write(costs(4000))
+        files = map_files.MapFiles(['/a\0b', self.path])
         files.read()
         self.assertEqual({'par-01': 4.0}, self.rtts(files.current))
-        self.assertIn('ZeroDivisionError', self.log.output)
 
 
 class FollowTest(MapFilesTest):
@@ -335,6 +369,18 @@ class FollowTest(MapFilesTest):
         self.write(costs(4000))
         self.files.read()
         self.assertEqual([], self._followers())
+
+    def test_no_thread_can_start(self):
+        """A request goes on without a thread, and the next one tries again."""
+
+        def fail(thread):
+            raise RuntimeError("can't start new thread")
+
+        with fixtures.MonkeyPatch('threading.Thread.start', fail):
+            self.files.follow()
+        self.assertIn("can't start new thread", self.log.output)
+        self.files.follow()
+        self.assertEqual(1, len(self._followers()))
 
     def test_no_files(self):
         """Without files there is nothing to follow."""

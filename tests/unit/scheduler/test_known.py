@@ -91,11 +91,36 @@ class KnownTest(base.TestCase):
             ('192.0.2.200', 'par'),
             ('192.0.2.128/25', 'par'),
             ('192.0.2.0/25', 'paris'),
-            ('192.0.2.0/24', None),
             ('2001:db8:1::/48', 'paris'),
             ('203.0.113.9', None),
         ):
             self.assertEqual(origin, self.find(where), where)
+
+    def test_two_origins(self):
+        """A prefix of two origins is told which they are."""
+        self.set_sites((PAR, ['p1']))
+        self.follow(NETWORK_MAP)
+        self.assertRaisesRegex(
+            ValueError,
+            'has addresses of paris and lyon',
+            self.find,
+            '192.0.2.0/24',
+        )
+
+    def test_equal_prefixes(self):
+        """Of sites with one prefix the first by name has it, always."""
+        sites = {
+            name: {'edge:site': name, 'edge:prefixes': '192.0.2.0/24'}
+            for name in ('a', 'b', 'c')
+        }
+        self.set_sites(*((it, []) for it in sites.values()))
+        self.assertEqual('a', self.find('192.0.2.1'))
+        table = known.now()._table
+        sites['a']['edge:rtt:paris'] = '9'
+        self.set_sites(*((dict(it), []) for it in sites.values()))
+        self.assertEqual('a', self.find('192.0.2.1'))
+        self.assertIs(table, known.now()._table)
+        self.assertIn('a has it, because it comes first', self.log.output)
 
     def test_boot_for_an_address(self):
         """A server for an address is one for the origin it belongs to."""
@@ -105,7 +130,7 @@ class KnownTest(base.TestCase):
         self.assertEqual(['p1'], self.passing(hints))
         hints['edge:client_ip'] = ['203.0.113.9']
         self.assertEqual([], self.passing(hints))
-        self.assertIn('203.0.113.9/32 belongs to no origin', self.log.output)
+        self.assertIn('203.0.113.9 belongs to no origin', self.log.output)
 
     def test_projects(self):
         """A project's origins count where neither hint nor flavor tells."""
@@ -123,6 +148,28 @@ class KnownTest(base.TestCase):
                 rules=None,
             )
             self.assertIn(users, str(decided))
+
+    def test_unknown_origin_of_a_project(self):
+        """A misspelt origin of a project is skipped, with one warning."""
+        self.set_sites((PAR, ['p1', 'p2']))
+        self.follow({'projects': {'a': ['paris', 'pariss'], 'b': ['pariss']}})
+        for project in ('a', 'b'):
+            for _ in range(2):
+                self.assertEqual(
+                    ['p1', 'p2', 'l1'], self.passing(project_id=project)
+                )
+            decided = decision.Decision(
+                base.request_spec(None, project_id=project), [], rules=None
+            )
+            self.assertEqual('', decided.refusal)
+        self.assertEqual(2, self.log.output.count('Origin pariss of project'))
+
+    def test_maps_are_not_kept(self):
+        """Map files that are read again do not leave the old ones behind."""
+        self.follow(NETWORK_MAP)
+        self.find('192.0.2.1')
+        self.follow(COST_MAP)
+        self.assertIsNone(known.now()._before)
 
     def test_nothing_is_kept(self):
         """What is not true any more is forgotten."""

@@ -30,4 +30,20 @@ OPTS = [
         'server from it. Until they are done that site or host takes no '
         'servers.',
     ),
+    cfg.BoolOpt(
+        'api_middleware',
+        default=False,
+        help='Whether the api-paste.ini of nova-api has the filter of '
+        'edge-filters, after keystonecontext in both pipelines. If it has, '
+        'and this is not set, tests of edge:client_ip may fail: they do not '
+        'wait until nova-api has read the prefixes.',
+    ),
+    cfg.BoolOpt(
+        'forwarded_for',
+        default=False,
+        help='Whether nova-api records whom servers serve ([edge_filters] '
+        'record_origin), and believes the X-Forwarded-For of the machine that '
+        'the tests run on: its address is among [edge_filters] '
+        'trusted_proxies. It needs api_middleware too.',
+    ),
 ]

@@ -2,6 +2,7 @@
 """The sites of a cloud, origins of our own, and where servers come up."""
 
 import collections
+import json
 import math
 import time
 
@@ -42,6 +43,8 @@ class EdgeFiltersTest(
     credentials = ('primary', 'admin')
     # From here on an administrator may say which host a server boots on.
     min_microversion = '2.74'
+
+    _changed_at = -math.inf
 
     @classmethod
     def skip_checks(cls):
@@ -85,10 +88,10 @@ class EdgeFiltersTest(
                 f'Flavor {flavor["name"]} of [compute] flavor_ref has edge: '
                 'extra specs; the tests need one without.'
             )
-        cls._find_sites()
+        cls.find_sites()
 
     @classmethod
-    def _find_sites(cls):
+    def find_sites(cls):
         """Learn the sites, the hosts of each, and which of them to use."""
         up = {
             service['host']
@@ -141,7 +144,6 @@ class EdgeFiltersTest(
 
     def setUp(self):
         super().setUp()
-        self._changed_at = -math.inf
         self._booted = []
         # This runs last, so that they are all being deleted by then.
         self.addCleanup(self._await_deletions)
@@ -185,22 +187,33 @@ class EdgeFiltersTest(
 
     def set_key(self, site, key, value):
         """Set a key of a site until the end of the test."""
-        for aggregate in self.site_aggregates[site]:
-            before = self.metadata(aggregate).get(key)
-            self.addCleanup(self._write, aggregate['id'], key, before)
-            self._write(aggregate['id'], key, value)
+        self._set_key(site, key, value, self.addCleanup)
 
-    def metadata(self, aggregate):
+    @classmethod
+    def set_key_for_class(cls, site, key, value):
+        """Set a key of a site until the end of all tests of the class."""
+        cls._set_key(site, key, value, cls.addClassResourceCleanup)
+
+    @classmethod
+    def _set_key(cls, site, key, value, add_cleanup):
+        for aggregate in cls.site_aggregates[site]:
+            before = cls.metadata(aggregate).get(key)
+            add_cleanup(cls._write, aggregate['id'], key, before)
+            cls._write(aggregate['id'], key, value)
+
+    @classmethod
+    def metadata(cls, aggregate):
         """Return the metadata that an aggregate has now."""
-        shown = self.aggregates.show_aggregate(aggregate['id'])
+        shown = cls.aggregates.show_aggregate(aggregate['id'])
         return shown['aggregate']['metadata']
 
-    def _write(self, aggregate_id, key, value):
+    @classmethod
+    def _write(cls, aggregate_id, key, value):
         # Of two writes to an aggregate at one time Nova may leave the
         # schedulers without one, so that the workers take turns.
         with tempest_fixtures.LockFixture('edge_filters_aggregates'):
-            self.aggregates.set_metadata(aggregate_id, metadata={key: value})
-        self._changed_at = time.monotonic()
+            cls.aggregates.set_metadata(aggregate_id, metadata={key: value})
+        cls._changed_at = time.monotonic()
 
     def settle(self):
         """Wait until the schedulers have what was written."""
@@ -228,18 +241,47 @@ class EdgeFiltersTest(
         )
         return flavor
 
-    def request_server(self, client=None, flavor=None, host=None, **hints):
-        """Ask for a server with such hints: origin=..., and return its ID."""
-        how = {'scheduler_hints': _edge(hints)} if hints else {}
+    def request_server(
+        self,
+        client=None,
+        flavor=None,
+        host=None,
+        called_from=None,
+        **hints,
+    ):
+        """Ask for a server with such hints: origin=..., and return its ID.
+
+        :param called_from: address that nova-api takes for the caller's
+        """
+        body = {'server': self.describe_server(flavor)}
+        if hints:
+            body['os:scheduler_hints'] = _edge(hints)
         if host:
-            how['host'] = host
-        server = (client or self.user_servers).create_server(
-            name=self.make_name('edge-server'),
-            imageRef=CONF.compute.image_ref,
-            flavorRef=flavor or CONF.compute.flavor_ref,
-            networks='none',
-            **how,
-        )['server']['id']
+            body['server']['host'] = host
+        client = client or self.user_servers
+        server = self.post(client, 'servers', body, called_from)['server']
+        return self.keep_track(server['id'])
+
+    def describe_server(self, flavor=None):
+        """Return what a request for a server has to say."""
+        return {
+            'name': self.make_name('edge-server'),
+            'imageRef': CONF.compute.image_ref,
+            'flavorRef': flavor or CONF.compute.flavor_ref,
+            'networks': 'none',
+        }
+
+    @staticmethod
+    def post(client, path, body, called_from=None):
+        """Send a request as if from an address, and return the answer."""
+        headers = {'X-Forwarded-For': str(called_from)} if called_from else {}
+        _, text = client.post(
+            path, json.dumps(body), headers=headers, extra_headers=True
+        )
+        return json.loads(text) if text else {}
+
+    def keep_track(self, server):
+        """Delete a server at the end of the test, and return its ID."""
         self._booted.append(server)
         self.addCleanup(self._delete, server)
         return server

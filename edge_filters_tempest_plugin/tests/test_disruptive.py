@@ -19,6 +19,34 @@ class DisruptiveTest(base.EdgeFiltersTest):
         if not CONF.edge_filters.disruptive:
             raise cls.skipException('[edge_filters] disruptive is not set.')
 
+    def stop_and_force_down(self, server, hosts):
+        """Make a server one to evacuate: hosts are down, that of it too."""
+        # Its host is not dead, and must not run it a second time.
+        self.servers.stop_server(server)
+        self.wait(server, 'SHUTOFF')
+        found = [
+            service['id']
+            for host in hosts
+            for service in self.services.list_services(
+                host=host, binary='nova-compute'
+            )['services']
+        ]
+        for service in found:
+            self.addCleanup(
+                self.services.update_service, service, forced_down=False
+            )
+        self.addCleanup(self._delete_evacuated, server, self.host_of(server))
+        for service in found:
+            self.services.update_service(service, forced_down=True)
+
+    def _delete_evacuated(self, server, host):
+        """Nova leaves the host forced down as long as there is the server."""
+        if self.host_of(server) != host:
+            self._delete(server)
+            waiters.wait_for_server_termination(
+                self.servers, server, ignore_error=True
+            )
+
 
 @decorators.serial
 class StatusTest(DisruptiveTest):
@@ -98,29 +126,7 @@ class EvacuateTest(DisruptiveTest):
         self.assertEqual(near, self.site_of(server))
         self.set_figure(near, origin, base.TOO_FAR_MS)
         self.settle()
-        # Its host is not dead, and must not run it a second time.
-        self.servers.stop_server(server)
-        self.wait(server, 'SHUTOFF')
-        self._force_host_down(server)
+        self.stop_and_force_down(server, [self.host_of(server)])
         self.servers.evacuate_server(server)
         self.wait(server, 'SHUTOFF')
         self.assertEqual(other, self.site_of(server))
-
-    def _force_host_down(self, server):
-        host = self.host_of(server)
-        (service,) = self.services.list_services(
-            host=host, binary='nova-compute'
-        )['services']
-        self.addCleanup(
-            self.services.update_service, service['id'], forced_down=False
-        )
-        self.addCleanup(self._delete_evacuated, server, host)
-        self.services.update_service(service['id'], forced_down=True)
-
-    def _delete_evacuated(self, server, host):
-        """Nova leaves the host forced down as long as there is the server."""
-        if self.host_of(server) != host:
-            self._delete(server)
-            waiters.wait_for_server_termination(
-                self.servers, server, ignore_error=True
-            )

@@ -83,7 +83,12 @@ def write_tempest(plan: services.Plan, ids: dict[str, str]) -> None:
                 'swift': False,
             },
             'validation': {'run_validation': False},
-            # Everybody on this cloud is a test.
-            'edge_filters': {'disruptive': True},
+            # Everybody on this cloud is a test, and services.py has nova-api
+            # believe whoever is on this machine.
+            'edge_filters': {
+                'api_middleware': True,
+                'disruptive': True,
+                'forwarded_for': True,
+            },
         },
     )

@@ -364,19 +364,29 @@ def _read(
             continue
         term = known.get(name)
         if term is None:
-            why = f'is not known; known are {", ".join(known)}'
-            note(spelling.shown(key), why)
+            note(
+                spelling.shown(key),
+                f'is not known; known are {", ".join(known)}; write for '
+                f'instance {ORIGIN.name}={ORIGIN.example}',
+            )
             continue
         if name in given:
-            note(name, 'is given in two spellings; give it once')
+            note(
+                name,
+                'is given in two spellings; give it once, for instance '
+                f'{term.name}={term.example}',
+            )
             continue
         given.add(name)
         texts = split(value, term)
         if not texts:
             note(name, f'has no value; write for instance {term.example}')
         if len(texts) > MAX_VALUES:
-            why = f'has {len(texts)} values; give at most {MAX_VALUES}'
-            note(name, why)
+            note(
+                name,
+                f'has {len(texts)} values; give at most {MAX_VALUES}, for '
+                f'instance {term.example}',
+            )
         for text in texts[:MAX_VALUES]:
             try:
                 parsed = term.parse(_text(text))
@@ -388,7 +398,11 @@ def _read(
                 )
                 continue
             if term in read and not term.repeats:
-                note(name, 'is given more than once; give it once')
+                note(
+                    name,
+                    'is given more than once; give it once, for instance '
+                    f'{term.example}',
+                )
             read.setdefault(term, []).append(parsed)
     return read
 

@@ -78,7 +78,8 @@ class HintTest(base.TestCase):
             ),
             (
                 {'edge:max_rtt_ms': ['5', '7']},
-                'hint edge:max_rtt_ms is given more than once; give it once',
+                'hint edge:max_rtt_ms is given more than once; give it once, '
+                'for instance 20',
             ),
             (
                 {'edge:origin': []},
@@ -100,7 +101,8 @@ class HintTest(base.TestCase):
                 'edge:client_ip, edge:near, edge:max_rtt_ms, '
                 'edge:max_jitter_ms, '
                 'edge:max_loss_pct, edge:site, edge:avoid_site, edge:tier, '
-                'edge:unmeasured, edge:fallback',
+                'edge:unmeasured, edge:fallback; write for instance '
+                'edge:origin=paris',
             ),
             (
                 {'edge:near': '91,0'},
@@ -150,7 +152,8 @@ class HintTest(base.TestCase):
         self.assertEqual(tuple(names[:16]), asked.origins)
         (problem,) = asked.problems
         self.assertEqual(
-            'hint edge:origin is given in two spellings; give it once',
+            'hint edge:origin is given in two spellings; give it once, for '
+            'instance edge:origin=paris',
             str(problem),
         )
         asked = request.parse({f'edge:{name}': '1' for name in names}, None)

@@ -8,8 +8,6 @@ request. Whoever looks up an address reads what is there, and takes no lock.
 import collections.abc
 import dataclasses
 import functools
-import os
-import threading
 import time
 import typing
 
@@ -17,6 +15,7 @@ from nova import context as nova_context
 from nova import objects
 from oslo_log import log as logging
 
+from edge_filters import background
 from edge_filters import ratelimit
 from edge_filters.latency import metadata
 from edge_filters.origins import map_files
@@ -60,28 +59,16 @@ class Directory:
         self._of_sites: tuple[prefixes.Entry, ...] | None = None
         self._listed: tuple[typing.Any, ...] = ()
         self._warnings = ratelimit.RateLimit()
-        self._followers: dict[int, object] = {}
+        self._follower = background.Background(
+            'edge-filters-prefixes', self._follow
+        )
 
     def follow(self) -> None:
         """Keep the listing up to date from now on, in this process.
 
-        Threads do not survive the fork of a worker, and a lock that was held
-        at that moment is never released there; so it is without one.
+        :raises RuntimeError: if no thread can be started just now
         """
-        process, follower = os.getpid(), object()
-        if self._followers.get(process) is not None:
-            return
-        if self._followers.setdefault(process, follower) is follower:
-            try:
-                threading.Thread(
-                    target=self._follow,
-                    name='edge-filters-prefixes',
-                    daemon=True,
-                ).start()
-            except RuntimeError:
-                # There are too many just now. The next request tries again.
-                del self._followers[process]
-                raise
+        self._follower.start()
 
     def _follow(self) -> None:
         while True:

@@ -8,11 +8,11 @@ said before as a whole. Whoever reads it takes no lock.
 import collections.abc
 import os
 import stat
-import threading
 import time
 
 from oslo_log import log as logging
 
+from edge_filters import background
 from edge_filters import ratelimit
 from edge_filters.origins import map_file
 
@@ -48,8 +48,9 @@ class MapFiles:
         # What was said of single entries, and is still so.
         self._complaints: frozenset[str] = frozenset()
         self._warnings = ratelimit.RateLimit()
-        self._starting = threading.Lock()
-        self._follower_pid: int | None = None
+        self._follower = background.Background(
+            'edge-filters-maps', self._follow
+        )
 
     @property
     def current(self) -> map_file.MapFile:
@@ -67,21 +68,14 @@ class MapFiles:
         Called with each request, and not when the files are read first:
         threads do not survive the fork of the workers.
         """
-        if not self.paths or self._follower_pid == os.getpid():
+        if not self.paths:
             return
-        with self._starting:
-            if self._follower_pid == os.getpid():
-                return
-            try:
-                threading.Thread(
-                    target=self._follow, name='edge-filters-maps', daemon=True
-                ).start()
-            except RuntimeError as error:
-                # The next request will try again.
-                if self._warnings.is_due('thread'):
-                    LOG.warning('The map files are not followed: %s', error)
-                return
-            self._follower_pid = os.getpid()
+        try:
+            self._follower.start()
+        except RuntimeError as error:
+            # The next request will try again.
+            if self._warnings.is_due('thread'):
+                LOG.warning('The map files are not followed: %s', error)
 
     def _follow(self) -> None:
         while True:

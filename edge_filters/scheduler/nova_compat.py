@@ -14,7 +14,6 @@ takes no lock; whoever changes it puts a new one in its place.
 
 import collections.abc
 import functools
-import os
 import threading
 import time
 import typing
@@ -25,6 +24,7 @@ from nova.scheduler import host_manager
 from nova.scheduler import manager as scheduler_manager
 from oslo_log import log as logging
 
+from edge_filters import background
 from edge_filters import ratelimit
 from edge_filters.latency import metadata
 from edge_filters.latency import snapshot as latency_snapshot
@@ -57,8 +57,7 @@ class Watch:
         self._warnings = ratelimit.RateLimit()
         self._manager: typing.Any = None
         self._polls = False
-        self._starting = threading.Lock()
-        self._poller_pid: int | None = None
+        self._poller = background.Background('edge-filters-poll', self._poll)
 
     def follow(self, manager_class: type, service_class: type) -> None:
         """Learn of aggregates whenever a host manager does.
@@ -223,25 +222,18 @@ class Watch:
 
     def snapshot(self) -> latency_snapshot.Snapshot:
         """Return all sites as they are now."""
-        if self._polls and self._poller_pid != os.getpid():
+        if self._polls:
             self._start_polling()
         return self._snapshot
 
     def _start_polling(self) -> None:
         # Not in follow(): threads do not survive the fork of the workers.
-        with self._starting:
-            if self._poller_pid == os.getpid():
-                return
-            try:
-                threading.Thread(
-                    target=self._poll, name='edge-filters-poll', daemon=True
-                ).start()
-            except RuntimeError as error:
-                # The next request will try again.
-                if self._warnings.is_due('thread'):
-                    LOG.warning('The sites are not followed: %s', error)
-                return
-            self._poller_pid = os.getpid()
+        try:
+            self._poller.start()
+        except RuntimeError as error:
+            # The next request will try again.
+            if self._warnings.is_due('thread'):
+                LOG.warning('The sites are not followed: %s', error)
 
     def _poll(self) -> None:
         while True:

@@ -27,6 +27,7 @@ from nova.scheduler import host_manager
 from edge_filters.scheduler import known
 from sandbox import config
 from sandbox import databases
+from sandbox import memory
 from sandbox import services
 
 HOSTS_A_SITE = 4
@@ -149,7 +150,7 @@ def measure(name: str, world: World) -> Figures:
         manager.aggs_by_id = {}
         manager.host_aggregates_map = host_manager.collections.defaultdict(set)
         gc.collect()
-        before_mb = _memory_mb('VmRSS')
+        before_mb = memory.used_mb('VmRSS')
         start = time.perf_counter()
         known.follow(paths)
         manager._init_aggregates()
@@ -162,16 +163,9 @@ def measure(name: str, world: World) -> Figures:
         return Figures(
             name,
             start_s,
-            _memory_mb('VmRSS') - before_mb,
-            _memory_mb('VmHWM') - before_mb,
+            memory.used_mb('VmRSS') - before_mb,
+            memory.used_mb('VmHWM') - before_mb,
         )
-
-
-def _memory_mb(name: str) -> float:
-    for line in pathlib.Path('/proc/self/status').read_text().splitlines():
-        if line.startswith(f'{name}:'):
-            return int(line.split()[1]) / 1024
-    raise AssertionError('This system does not tell how much memory is used')
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -31,7 +31,7 @@ SEED = 20261123
 ORIGINS = 300
 PROXY = '10.0.0.1'
 
-# What the issue allows.
+# How much more a request may take.
 LIMIT_US = 1000.0
 
 App = Callable[..., Any]

@@ -20,7 +20,9 @@ import random
 import tempfile
 import time
 
+from edge_filters import spelling
 from edge_filters.origins import prefixes
+from sandbox import memory
 
 ORIGINS = 300
 LOOKUPS = 100_000
@@ -48,7 +50,7 @@ class World:
     """
 
     texts: list[str]
-    networks: list[prefixes.Network]
+    networks: list[spelling.Network]
     addresses: list[Address]
 
 
@@ -65,7 +67,7 @@ class Figures:
 def write_world(count: int, file: pathlib.Path) -> None:
     """Write a random world, the same each time."""
     rng = random.Random(SEED)
-    networks: dict[prefixes.Network, None] = {}
+    networks: dict[spelling.Network, None] = {}
     while len(networks) < count:
         networks[_network(rng)] = None
     asked = rng.sample(list(networks), min(LOOKUPS, count))
@@ -86,7 +88,7 @@ def read_world(file: pathlib.Path) -> World:
     )
 
 
-def _network(rng: random.Random) -> prefixes.Network:
+def _network(rng: random.Random) -> spelling.Network:
     version = 4 if rng.random() < V4_SHARE else 6
     (length,) = rng.choices(
         list(LENGTHS[version]), list(LENGTHS[version].values())
@@ -141,25 +143,18 @@ def measure(name: str, file: pathlib.Path) -> Figures:
     """Return what a contender takes, in a process that did nothing else."""
     world = read_world(file)
     gc.collect()
-    memory_mb = _memory_mb()
+    memory_mb = memory.used_mb('VmRSS')
     start = time.perf_counter()
     find = CONTENDERS[name](world)
     load_s = time.perf_counter() - start
     gc.collect()
-    memory_mb = _memory_mb() - memory_mb
+    memory_mb = memory.used_mb('VmRSS') - memory_mb
     start = time.perf_counter()
     for address in world.addresses:
         if find(address) is None:
             raise AssertionError(f'{name} does not find {address}')
     lookup_us = (time.perf_counter() - start) / len(world.addresses) * 1e6
     return Figures(name, load_s, memory_mb, lookup_us)
-
-
-def _memory_mb() -> float:
-    for line in pathlib.Path('/proc/self/status').read_text().splitlines():
-        if line.startswith('VmRSS:'):
-            return int(line.split()[1]) / 1024
-    raise AssertionError('This system does not tell how much memory is used')
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

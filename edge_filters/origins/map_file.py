@@ -64,7 +64,7 @@ _STATISTIC = re.compile(
 )
 
 _NETWORKS: dict[
-    str, tuple[collections.abc.Callable[[str], prefixes.Network], str]
+    str, tuple[collections.abc.Callable[[str], spelling.Network], str]
 ] = {
     'ipv4': (ipaddress.IPv4Network, '192.0.2.0/24'),
     'ipv6': (ipaddress.IPv6Network, '2001:db8::/32'),
@@ -343,7 +343,7 @@ class _Reader:
 
     def _read_prefixes(
         self, file: str, name: str, kind: str, texts: _Json
-    ) -> collections.abc.Iterator[prefixes.Network]:
+    ) -> collections.abc.Iterator[spelling.Network]:
         if kind not in _NETWORKS or not isinstance(texts, list):
             why = f'is skipped: it is no list of {" or ".join(_NETWORKS)}'
             self._note(file, name, kind, why=why)

@@ -14,8 +14,9 @@ import itertools
 import logging
 import typing
 
+from edge_filters import spelling
+
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
-Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 # How many conflicts are kept by name: every prefix may be in one.
 MAX_CONFLICTS = 20
@@ -31,7 +32,7 @@ class Entry(typing.NamedTuple):
     :param source: who says so, in words: 'site par-01', or the name of a file
     """
 
-    prefix: Network
+    prefix: spelling.Network
     origin: str
     source: str
 
@@ -71,7 +72,7 @@ class Ambiguous(ValueError):
     """
 
     def __init__(
-        self, where: Address | Network, origins: tuple[str, str]
+        self, where: Address | spelling.Network, origins: tuple[str, str]
     ) -> None:
         self.where = where
         self.origins = origins
@@ -275,7 +276,7 @@ class PrefixTable:
                     if _exact(layers[:depth], key) is None:
                         yield family, index
 
-    def find(self, where: Address | Network) -> Entry | None:
+    def find(self, where: Address | spelling.Network) -> Entry | None:
         """Return the longest prefix that an address or a prefix lies in.
 
         An IPv4 address in the form of IPv6, ``::ffff:192.0.2.1``, is the IPv4
@@ -365,9 +366,9 @@ def of_sites(
     )
 
 
-def _place(where: Address | Network) -> tuple[int, _Key] | None:
+def _place(where: Address | spelling.Network) -> tuple[int, _Key] | None:
     """Return the version of IP and the key; None: in some zone only."""
-    if isinstance(where, Network):
+    if isinstance(where, spelling.Network):
         address: Address = where.network_address
         length = where.prefixlen
     else:

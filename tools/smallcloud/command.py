@@ -154,7 +154,6 @@ def _up(
             place=place,
             run=run,
             environment=software.install_environment(run, asked.nova),
-            nova_release=asked.nova,
             hosts=layout.compute_hosts(asked.sites, asked.computes),
             password=secrets.token_hex(12),
             debug=asked.debug,

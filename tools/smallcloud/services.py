@@ -37,7 +37,6 @@ class Plan:
     run: processes.Processes
     # The Python environment.
     environment: pathlib.Path
-    nova_release: int
     hosts: dict[str, list[str]]
     # One for all: everything listens on loopback, and is gone with the cloud.
     password: str

@@ -48,7 +48,6 @@ class TestCase(base.TestCase):
             place=self.place,
             run=self.run_,
             environment=base.make_environment(self.folder / 'environment'),
-            nova_release=34,
             hosts=layout.compute_hosts(2, 2),
             password=PASSWORD,
         )

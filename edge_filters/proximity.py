@@ -9,6 +9,7 @@ import collections.abc
 import dataclasses
 import enum
 import math
+import typing
 
 from edge_filters import spelling
 from edge_filters.latency import estimate
@@ -56,20 +57,71 @@ class Rules:
     fallback: str = 'none'
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Verdict:
+class Verdict(typing.NamedTuple):
     """The answer for one request and one place.
 
+    Its words are put together when somebody asks for them: most are never
+    read, and a request has a verdict for every place.
+
     :param passes: whether the server may run there
-    :param reason: why, in words, with the figures
+    :param place: where
+    :param why: what speaks for or against it, in words
     :param cost_ms: RTT to the farthest origin in milliseconds; None: unknown
     :param provenance: how that is known; None: no origin was given
+    :param whence: the users that the figure is about; empty: it is not about
+        a figure
+    :param figure: what decided; None: unmeasured
+    :param age_s: how old that is, in seconds; None: it does not age
     """
 
     passes: bool
-    reason: str
+    place: latency_snapshot.Place
+    why: str
     cost_ms: float | None = None
     provenance: Provenance | None = None
+    whence: str = ''
+    figure: sample.Sample | None = None
+    age_s: float | None = None
+
+    @property
+    def reason(self) -> str:
+        """Why it passes or not, in words, with the figures."""
+        if not self.whence:
+            return self.why
+        reason = (
+            f'{_where(self.place)} is {self._figure} from {self.whence}'
+            f'{self._age}'
+        )
+        return f'{reason}, {self.why}' if self.why else reason
+
+    @property
+    def shown_figure(self) -> str:
+        """The figure in words, with its age."""
+        return self._figure + self._age
+
+    @property
+    def _figure(self) -> str:
+        figure = self.figure
+        if figure is None:
+            return 'not measured'
+        if figure.rtt_ms is None:
+            if self.provenance is Provenance.UNREACHABLE:
+                return 'unreachable'
+            return 'no longer known to be unreachable'
+        if figure.kind is sample.Kind.BOUND:
+            return f'farther than {figure.rtt_ms:g} ms'
+        if figure.kind is sample.Kind.ESTIMATE:
+            return f'about {figure.rtt_ms:.3g} ms'
+        return f'{figure.rtt_ms:g} ms'
+
+    @property
+    def _age(self) -> str:
+        age_s = self.age_s
+        if age_s is None:
+            return ''
+        if age_s < -sample.CLOCK_TOLERANCE_S:
+            return f' (dated {-age_s:.0f} s ahead)'
+        return f' ({max(age_s, 0):.0f} s old)'
 
 
 def judge_site(
@@ -99,21 +151,22 @@ def judge_site(
     where = _where(place)
     closed = _closed(place, snapshot, source)
     if closed is not None:
-        return Verdict(False, closed)
+        return Verdict(False, place, closed)
     avoided = request.avoid_sites.intersection(place.sites)
     if avoided:
-        return Verdict(False, f'{_names(avoided)} is to be avoided')
+        why = f'{_names(avoided)} is to be avoided'
+        return Verdict(False, place, why)
     if request.sites is not None and request.sites.isdisjoint(place.sites):
-        return Verdict(
-            False, f'{where} is not among the sites: {_names(request.sites)}'
-        )
+        why = f'{where} is not among the sites: {_names(request.sites)}'
+        return Verdict(False, place, why)
     if request.tiers is not None:
         tiers = snapshot.tiers(place)
         if request.tiers.isdisjoint(tiers):
             its = f'tier {_names(tiers)}' if tiers else 'no tier'
             wanted = _names(request.tiers)
-            return Verdict(False, f'{where} has {its}, not tier {wanted}')
-    return Verdict(True, f'{where} is allowed')
+            why = f'{where} has {its}, not tier {wanted}'
+            return Verdict(False, place, why)
+    return Verdict(True, place, f'{where} is allowed')
 
 
 def _closed(
@@ -170,22 +223,121 @@ def judge_latency(
 
     :param now: seconds since the epoch
     """
-    if not request.has_users:
-        return Verdict(True, 'no origin was given')
-    where = _where(place)
-    verdicts = [
-        _judge_figure(figure, where, whence, request, rules, now)
-        for whence, figures in _figures(request, place, snapshot, rules, now)
-        for figure in figures or [None]
-    ]
-    worst = max(verdicts, key=lambda it: (not it.passes, distance(it)))
-    farthest = max(
-        verdicts,
-        key=lambda it: (distance(it), it.provenance is Provenance.UNREACHABLE),
-    )
-    return Verdict(
-        worst.passes, worst.reason, farthest.cost_ms, farthest.provenance
-    )
+    return LatencyJudge(request, snapshot, rules, now).judge(place)
+
+
+class LatencyJudge:
+    """Judges many places for one request, as :func:`judge_latency` does one.
+
+    :param now: seconds since the epoch
+    """
+
+    def __init__(
+        self,
+        request: origins_request.Request,
+        snapshot: latency_snapshot.Snapshot,
+        rules: Rules,
+        now: float,
+    ) -> None:
+        self._request = request
+        self._snapshot = snapshot
+        self._estimator = rules.estimator
+        self._max_age_s = rules.max_age_s
+        self._now = now
+        self._has_budget = request.has_budget
+        self._unmeasured = request.unmeasured or (
+            'reject' if self._has_budget else 'accept'
+        )
+        self._prefers_estimates = (
+            self._has_budget and self._unmeasured == 'estimate'
+        )
+        self._within = ''
+        if request.max_rtt_ms is not None:
+            self._within = f'within {request.max_rtt_ms:g} ms'
+        self._users = [
+            (f'{latitude:g},{longitude:g}', estimate.Position(*position))
+            for position in request.near
+            for latitude, longitude in [position]
+        ]
+
+    def judge(self, place: latency_snapshot.Place) -> Verdict:
+        """Return whether a place is near enough, and how near."""
+        snapshot, estimator = self._snapshot, self._estimator
+        is_too_old = self._is_too_old if self._prefers_estimates else None
+        verdicts = []
+        for origin in self._request.origins:
+            for figure in snapshot.figures(
+                place, origin, estimator, is_too_old
+            ) or [None]:
+                verdicts.append(self._judge(place, origin, figure))
+        for whence, users in self._users:
+            for figure in snapshot.from_position(place, users, estimator) or [
+                None
+            ]:
+                verdicts.append(self._judge(place, whence, figure))
+        if len(verdicts) == 1:
+            return verdicts[0]
+        if not verdicts:
+            return Verdict(True, place, 'no origin was given')
+        worst = max(verdicts, key=lambda it: (not it.passes, distance(it)))
+        farthest = max(
+            verdicts,
+            key=lambda it: (
+                distance(it),
+                it.provenance is Provenance.UNREACHABLE,
+            ),
+        )
+        return worst._replace(
+            cost_ms=farthest.cost_ms, provenance=farthest.provenance
+        )
+
+    def _is_too_old(self, figure: sample.Sample) -> bool:
+        return figure.is_stale(self._now, self._max_age_s)
+
+    def _judge(
+        self,
+        place: latency_snapshot.Place,
+        whence: str,
+        figure: sample.Sample | None,
+    ) -> Verdict:
+        unmeasured = self._unmeasured
+        if figure is None:
+            passes, provenance = unmeasured == 'accept', Provenance.UNMEASURED
+            return Verdict(passes, place, '', None, provenance, whence)
+        request = self._request
+        is_fresh, age_s = True, None
+        if figure.at is not None:
+            age_s = self._now - figure.at
+            is_fresh = not sample.is_stale(age_s, self._max_age_s)
+        provenance = _provenance(figure, is_fresh)
+        cost_ms = figure.rtt_ms
+        if provenance is Provenance.UNMEASURED:
+            cost_ms = None
+        passes, why = False, ''
+        if provenance is not Provenance.UNREACHABLE:
+            why = _object_to_rtt(
+                figure, is_fresh, unmeasured, self._has_budget, request
+            )
+            if not why and request.max_jitter_ms is not None:
+                why = _object_to_jitter(
+                    figure, is_fresh, unmeasured, request.max_jitter_ms
+                )
+            if not why and request.max_loss_pct is not None:
+                why = _object_to_loss(
+                    figure, is_fresh, unmeasured, request.max_loss_pct
+                )
+            passes = not why
+            why = why or self._within
+        if (
+            passes
+            and provenance is not Provenance.MEASURED
+            and unmeasured == 'accept'
+            and self._has_budget
+        ):
+            why = 'accepted as it is'
+        return Verdict(
+            passes, place, why, cost_ms, provenance, whence, figure, age_s
+        )
 
 
 def judge_distance(
@@ -207,10 +359,10 @@ def judge_distance(
     ]
     rtts_ms = [it.rtt_ms for it in figures if it and it.rtt_ms is not None]
     if not figures or len(rtts_ms) < len(figures):
-        reason = f'{where} at an unknown distance {whence}'
-        return Verdict(True, reason, None, Provenance.UNMEASURED)
-    reason = f'{where} about {max(rtts_ms):.3g} ms {whence}'
-    return Verdict(True, reason, max(rtts_ms), Provenance.ESTIMATED)
+        why = f'{where} at an unknown distance {whence}'
+        return Verdict(True, place, why, None, Provenance.UNMEASURED)
+    why = f'{where} about {max(rtts_ms):.3g} ms {whence}'
+    return Verdict(True, place, why, max(rtts_ms), Provenance.ESTIMATED)
 
 
 def distance(verdict: Verdict) -> float:
@@ -240,95 +392,30 @@ def falls_back(
     )
 
 
-def _figures(
-    request: origins_request.Request,
-    place: latency_snapshot.Place,
-    snapshot: latency_snapshot.Snapshot,
-    rules: Rules,
-    now: float,
-) -> collections.abc.Iterator[
-    tuple[str, collections.abc.Sequence[sample.Sample | None]]
-]:
-    """Yield whence users come, and what is known from there to a place."""
-    estimator = rules.estimator
-    prefers_estimate = request.has_budget and request.unmeasured == 'estimate'
-
-    def is_too_old(figure: sample.Sample) -> bool:
-        return prefers_estimate and figure.is_stale(now, rules.max_age_s)
-
-    for origin in request.origins:
-        yield origin, snapshot.figures(place, origin, estimator, is_too_old)
-    for latitude, longitude in request.near:
-        users = estimate.Position(latitude, longitude)
-        figures = snapshot.from_position(place, users, estimator)
-        yield f'{latitude:g},{longitude:g}', figures
-
-
-def _judge_figure(
-    figure: sample.Sample | None,
-    where: str,
-    whence: str,
-    request: origins_request.Request,
-    rules: Rules,
-    now: float,
-) -> Verdict:
-    unmeasured = request.unmeasured or (
-        'reject' if request.has_budget else 'accept'
-    )
-    if figure is None:
-        return Verdict(
-            unmeasured == 'accept',
-            f'{where} is not measured from {whence}',
-            None,
-            Provenance.UNMEASURED,
-        )
-    is_fresh = not figure.is_stale(now, rules.max_age_s)
-    description, provenance = _describe(figure, is_fresh)
-    reason = f'{where} is {description} from {whence}{_age(figure, now)}'
-    if provenance is Provenance.UNREACHABLE:
-        return Verdict(False, reason, None, provenance)
-    cost_ms = None
-    if provenance is not Provenance.UNMEASURED:
-        cost_ms = figure.rtt_ms
-    for objection in (
-        _object_to_rtt(figure, is_fresh, unmeasured, request),
-        _object_to_jitter(figure, is_fresh, unmeasured, request),
-        _object_to_loss(figure, is_fresh, unmeasured, request),
-    ):
-        if objection is not None:
-            reason = f'{reason}, {objection}'
-            return Verdict(False, reason, cost_ms, provenance)
-    if unmeasured == 'accept' and provenance is not Provenance.MEASURED:
-        reason += ', accepted as it is' if request.has_budget else ''
-    elif request.max_rtt_ms is not None:
-        reason += f', within {request.max_rtt_ms:g} ms'
-    return Verdict(True, reason, cost_ms, provenance)
-
-
-def _describe(figure: sample.Sample, is_fresh: bool) -> tuple[str, Provenance]:
-    """Return a figure in words, and how it is known."""
+def _provenance(figure: sample.Sample, is_fresh: bool) -> Provenance:
+    """Return how a figure is known."""
     if figure.rtt_ms is None:
-        if is_fresh:
-            return 'unreachable', Provenance.UNREACHABLE
-        return 'no longer known to be unreachable', Provenance.UNMEASURED
-    if figure.kind is sample.Kind.BOUND:
-        return f'farther than {figure.rtt_ms:g} ms', Provenance.UNMEASURED
-    if figure.kind is sample.Kind.ESTIMATE:
-        return f'about {figure.rtt_ms:.3g} ms', Provenance.ESTIMATED
-    provenance = Provenance.MEASURED if is_fresh else Provenance.STALE
-    return f'{figure.rtt_ms:g} ms', provenance
+        return Provenance.UNREACHABLE if is_fresh else Provenance.UNMEASURED
+    kind = figure.kind
+    if kind is sample.Kind.FIGURE:
+        return Provenance.MEASURED if is_fresh else Provenance.STALE
+    if kind is sample.Kind.ESTIMATE:
+        return Provenance.ESTIMATED
+    return Provenance.UNMEASURED
 
 
 def _object_to_rtt(
     figure: sample.Sample,
     is_fresh: bool,
     unmeasured: str,
+    has_budget: bool,
     request: origins_request.Request,
-) -> str | None:
-    """Return what is wrong with the RTT, in words; None: nothing."""
+) -> str:
+    """Return what is wrong with the RTT, in words; empty: nothing."""
     max_rtt_ms = request.max_rtt_ms
-    is_bound = figure.kind is sample.Kind.BOUND
-    is_estimate = figure.kind is sample.Kind.ESTIMATE
+    kind = figure.kind
+    is_bound = kind is sample.Kind.BOUND
+    is_estimate = kind is sample.Kind.ESTIMATE
     if (
         figure.rtt_ms is not None
         and max_rtt_ms is not None
@@ -341,60 +428,45 @@ def _object_to_rtt(
         ):
             return f'over {max_rtt_ms:g} ms'
     if unmeasured == 'accept':
-        return None
+        return ''
     if is_bound or figure.rtt_ms is None:
         return 'and nobody knows how far'
-    if not request.has_budget:
-        return None
+    if not has_budget:
+        return ''
     if is_estimate and unmeasured == 'reject':
         return 'which is only an estimate'
-    return None if is_fresh else 'too old for a budget'
+    return '' if is_fresh else 'too old for a budget'
 
 
 def _object_to_jitter(
     figure: sample.Sample,
     is_fresh: bool,
     unmeasured: str,
-    request: origins_request.Request,
-) -> str | None:
-    """Return what is wrong with the jitter, in words; None: nothing."""
-    limit = request.max_jitter_ms
-    if limit is None:
-        return None
+    limit: float,
+) -> str:
+    """Return what is wrong with the jitter, in words; empty: nothing."""
     if figure.jitter_ms is None or not is_fresh:
-        return None if unmeasured == 'accept' else 'its jitter not measured'
+        return '' if unmeasured == 'accept' else 'its jitter not measured'
     if figure.jitter_ms > limit:
         return f'its jitter of {figure.jitter_ms:g} ms over {limit:g} ms'
-    return None
+    return ''
 
 
 def _object_to_loss(
     figure: sample.Sample,
     is_fresh: bool,
     unmeasured: str,
-    request: origins_request.Request,
-) -> str | None:
-    """Return what is wrong with the loss, in words; None: nothing."""
-    limit = request.max_loss_pct
-    if limit is None:
-        return None
+    limit: float,
+) -> str:
+    """Return what is wrong with the loss, in words; empty: nothing."""
     if figure.loss_pct is None or not is_fresh:
-        return None if unmeasured == 'accept' else 'its loss not measured'
+        return '' if unmeasured == 'accept' else 'its loss not measured'
     if figure.loss_pct > limit:
         return f'its loss of {figure.loss_pct:g} % over {limit:g} %'
-    is_sure = (figure.count or 0) * limit >= _PROBES_FOR_ONE_PCT
+    is_sure = (figure.probes or 0) * limit >= _PROBES_FOR_ONE_PCT
     if is_sure or unmeasured == 'accept':
-        return None
-    return f'its loss measured with too few probes for {limit:g} %'
-
-
-def _age(figure: sample.Sample, now: float) -> str:
-    age_s = figure.age_s(now)
-    if age_s is None:
         return ''
-    if age_s < -sample.CLOCK_TOLERANCE_S:
-        return f' (dated {-age_s:.0f} s ahead)'
-    return f' ({max(age_s, 0):.0f} s old)'
+    return f'its loss measured with too few probes for {limit:g} %'
 
 
 def settle(
@@ -468,7 +540,7 @@ def _with_resolved(
             f'give at most {origins_request.MAX_VALUES}'
         )
     named = tuple(origins)[: origins_request.MAX_VALUES]
-    unknown = set(named) - snapshot.origins
+    unknown = {it for it in named if not snapshot.knows(it)}
     request = dataclasses.replace(request, origins=named, clients=())
     for why in problems[: origins_request.MAX_PROBLEMS]:
         problem = origins_request.Problem(
@@ -490,7 +562,7 @@ def _with_known_origins(
     snapshot: latency_snapshot.Snapshot,
     project_origins: collections.abc.Sequence[str],
 ) -> origins_request.Request:
-    is_known = snapshot.origins.__contains__
+    is_known = snapshot.knows
     origins = tuple(filter(is_known, request.origins))
     source = request.origin_source
     for others, other in (

@@ -12,6 +12,7 @@ import typing
 
 from edge_filters import spelling
 from edge_filters.latency import estimate
+from edge_filters.latency import figures
 from edge_filters.latency import sample
 from edge_filters.latency import sample_format
 
@@ -48,6 +49,10 @@ SITE_RTT = 'edge:site_rtt:'
 # Where the users attached to the site are: CIDRs, separated by commas. They
 # form an origin that is named after the site.
 PREFIXES = 'edge:prefixes'
+
+# The multiplier of the weigher for the hosts of any aggregate, as each weigher
+# of Nova has one.
+MULTIPLIER = 'edge_latency_weight_multiplier'
 
 # How many keys a site may have before Nova becomes slow: it loads an
 # aggregate as hosts x keys rows.
@@ -120,9 +125,9 @@ def parse_site(
         skipped. It never raises, whatever the metadata.
     """
     keys = sorted(
-        (key.strip().lower(), key, value)
+        (folded, key, value)
         for key, value in metadata.items()
-        if key.strip().lower().startswith(PREFIX)
+        if (folded := key.strip().lower()).startswith(PREFIX)
     )
     names = [(key, value) for folded, key, value in keys if folded == SITE]
     if not names:
@@ -175,6 +180,12 @@ def parse_site(
     # Of hosts that are not here nobody here may speak.
     for host in fields['host_samples'].keys() - folded_hosts:
         del fields['host_samples'][host]
+    fields['samples'] = figures.Figures(fields['samples'])
+    fields['site_samples'] = figures.Figures(fields['site_samples'])
+    fields['host_samples'] = {
+        host: figures.Figures(by_origin)
+        for host, by_origin in fields['host_samples'].items()
+    }
     return SiteRecord(site, folded_hosts, **fields), problems
 
 
@@ -220,10 +231,12 @@ def _named(what: str, name: str) -> str:
         ) from None
 
 
-def _keep(figures: dict[str, sample.Sample], name: str, value: str) -> None:
+def _keep(by_name: dict[str, sample.Sample], name: str, value: str) -> None:
     """Add a figure, or keep the worse one of that name."""
     figure = sample_format.parse_sample(value)
-    figures[name] = sample.worst(figure, figures.get(name, figure))
+    if name in by_name:
+        figure = sample.worst(figure, by_name[name])
+    by_name[name] = figure
 
 
 def _parse_status(value: str) -> Status:

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """WHAT IS KNOWN? One figure between an origin and a site or host."""
 
-import dataclasses
 import enum
+import typing
 
 # How far ahead of ours the clock of whoever measured may be, in seconds.
 CLOCK_TOLERANCE_S = 60.0
@@ -19,15 +19,14 @@ class Kind(enum.Enum):
     ESTIMATE = 'estimate'
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Sample:
+class Sample(typing.NamedTuple):
     """One figure between an origin and a site or host.
 
     :param rtt_ms: round-trip time in milliseconds; None: unreachable, as no
         probe was answered
     :param jitter_ms: variation of the RTT in milliseconds; None: not measured
     :param loss_pct: share of probes lost, 0 to 100; None: not measured
-    :param count: how many probes; None: not told
+    :param probes: how many were sent; None: not told
     :param at: when, in seconds since the epoch; None: does not age
     :param source: by what it was measured, in a word
     :param kind: what the RTT is
@@ -36,7 +35,7 @@ class Sample:
     rtt_ms: float | None
     jitter_ms: float | None = None
     loss_pct: float | None = None
-    count: int | None = None
+    probes: int | None = None
     at: float | None = None
     source: str | None = None
     kind: Kind = Kind.FIGURE
@@ -46,19 +45,17 @@ class Sample:
         """Whether no probe was answered."""
         return self.rtt_ms is None
 
-    def age_s(self, now: float) -> float | None:
-        """Return the age in seconds at the time ``now``; None: ageless."""
-        return None if self.at is None else now - self.at
-
     def is_stale(self, now: float, max_age_s: float) -> bool:
-        """Return whether the figure is too old to be relied on.
+        """Return whether the figure is too old to be relied on."""
+        return self.at is not None and is_stale(now - self.at, max_age_s)
 
-        A figure from the future is stale: nobody can tell how old it is.
-        """
-        age_s = self.age_s(now)
-        return age_s is not None and not (
-            -CLOCK_TOLERANCE_S <= age_s <= max_age_s
-        )
+
+def is_stale(age_s: float, max_age_s: float) -> bool:
+    """Return whether a figure of an age in seconds is too old.
+
+    A figure from the future is stale: nobody can tell how old it is.
+    """
+    return not -CLOCK_TOLERANCE_S <= age_s <= max_age_s
 
 
 def worst(*figures: Sample) -> Sample:

@@ -3,11 +3,14 @@
 
 import datetime
 import re
+import sys
 
 from edge_filters import spelling
 from edge_filters.latency import sample
 
-_FIELD = re.compile(r'([a-z_]+)=(\S+)')
+# The fields that are known, of which the names need not be matched.
+_FIELDS = frozenset(('jitter', 'loss', 'n', 'at', 'by'))
+_FIELD = re.compile(r'[a-z_]+')
 _WORD = re.compile(r'[a-zA-Z0-9_.\-]{1,32}')
 
 
@@ -28,13 +31,12 @@ def parse_sample(text: str, may_be_bound: bool = False) -> sample.Sample:
         raise ValueError('is empty; write for instance 12.4')
     fields: dict[str, str] = {}
     for word in words[1:]:
-        match = _FIELD.fullmatch(word)
-        if not match:
+        name, _, value = word.partition('=')
+        if not value or not (name in _FIELDS or _FIELD.fullmatch(name)):
             raise ValueError(
                 f'is skipped: {spelling.shown(word)} is not of the form '
                 'name=value; write for instance 12.4 jitter=0.8'
             )
-        name, value = match.groups()
         if name in fields:
             raise ValueError(f'is skipped: {name} is given twice')
         fields[name] = value
@@ -50,13 +52,13 @@ def parse_sample(text: str, may_be_bound: bool = False) -> sample.Sample:
         raise ValueError('is skipped: without an RTT it has to say loss=100')
     return sample.Sample(
         # No RTT makes up for a loss of everything.
-        rtt_ms=None if loss_pct == 100 else rtt_ms,
-        jitter_ms=_parse_field(fields, 'jitter'),
-        loss_pct=loss_pct,
-        count=_parse_count(fields),
-        at=_parse_time(fields),
-        source=_parse_source(fields),
-        kind=kind,
+        None if loss_pct == 100 else rtt_ms,
+        _parse_field(fields, 'jitter'),
+        loss_pct,
+        _parse_count(fields),
+        _parse_time(fields),
+        _parse_source(fields),
+        kind,
     )
 
 
@@ -111,7 +113,8 @@ def _parse_source(fields: dict[str, str]) -> str | None:
             f'is skipped: by={spelling.shown(source)} is not a word of up to '
             '32 letters'
         )
-    return source
+    # Thousands of figures are by the same.
+    return source and sys.intern(source)
 
 
 def format_sample(figure: sample.Sample) -> str:
@@ -125,8 +128,8 @@ def format_sample(figure: sample.Sample) -> str:
         words.append(f'jitter={_format(figure.jitter_ms)}')
     if figure.loss_pct is not None:
         words.append(f'loss={_format(figure.loss_pct)}')
-    if figure.count is not None:
-        words.append(f'n={figure.count}')
+    if figure.probes is not None:
+        words.append(f'n={figure.probes}')
     if figure.at is not None:
         time = datetime.datetime.fromtimestamp(figure.at, datetime.UTC)
         words.append(f'at={time:%Y-%m-%dT%H:%M:%SZ}')

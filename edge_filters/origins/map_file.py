@@ -28,6 +28,7 @@ import sys
 import typing
 
 from edge_filters import spelling
+from edge_filters.latency import figures
 from edge_filters.latency import sample
 from edge_filters.origins import prefixes
 from edge_filters.origins import request
@@ -362,7 +363,7 @@ class _Reader:
     def _read_costs(self, file: str, item: _Object) -> None:
         metric = _metric(item)
         unit, maximum = _UNITS[metric]
-        figures = self._figures[metric]
+        by_destination = self._figures[metric]
         for name, row in item[COST_MAP].items():
             origin = self._origin(file, name, row)
             if origin is None:
@@ -378,7 +379,7 @@ class _Reader:
                     self._note(file, name, text, number, why=why)
                     continue
                 figure = abs(number) / unit
-                by_origin = figures[destination]
+                by_origin = by_destination[destination]
                 if figure > by_origin.get(origin, -1):
                     figure = self._numbers.setdefault(figure, figure)
                     by_origin[origin] = figure
@@ -403,33 +404,26 @@ class _Reader:
 
     def _samples(
         self,
-    ) -> tuple[
-        dict[str, dict[str, sample.Sample]],
-        dict[str, dict[str, sample.Sample]],
-    ]:
+    ) -> tuple[dict[str, figures.Figures], dict[str, figures.Figures]]:
         """Return the figures of sites, and those of hosts."""
-        sites: dict[str, dict[str, sample.Sample]] = {}
-        hosts: dict[str, dict[str, sample.Sample]] = {}
-        known: dict[tuple[float | None, ...], sample.Sample | None] = {}
+        sites: dict[str, figures.Figures] = {}
+        hosts: dict[str, figures.Figures] = {}
         for destination in _keys(self._figures.values()):
             metrics = [
                 it.get(destination, {}) for it in self._figures.values()
             ]
             by_origin = {}
             for origin in _keys(metrics):
-                figures = tuple(metric.get(origin) for metric in metrics)
-                if figures not in known:
-                    known[figures] = _sample(*figures)
-                figure = known[figures]
+                figure = _sample(*(metric.get(origin) for metric in metrics))
                 if figure is not None:
                     by_origin[origin] = figure
                     continue
                 why = f'is skipped: it has no {RTT}'
                 self._note('map files', origin, destination, why=why)
-            if by_origin and destination.startswith(HOST):
-                hosts[destination.removeprefix(HOST)] = by_origin
-            elif by_origin:
-                sites[destination] = by_origin
+            if by_origin:
+                places = hosts if destination.startswith(HOST) else sites
+                name = destination.removeprefix(HOST)
+                places[name] = figures.Figures(by_origin)
         return sites, hosts
 
     def _read_projects(self, file: str, projects: _Object) -> None:

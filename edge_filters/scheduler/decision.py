@@ -2,9 +2,12 @@
 """WHAT IS DECIDED FOR ONE REQUEST? Nova's request meets the rules."""
 
 import collections.abc
-import functools
+import dataclasses
+import itertools
+import operator
 import time
 import typing
+import weakref
 
 from nova.scheduler import utils
 from oslo_log import log as logging
@@ -23,6 +26,15 @@ LOG = logging.getLogger(__name__)
 
 Verdicts = dict[latency_snapshot.Place, proximity.Verdict]
 
+# Names of the filters, as nova.conf has them.
+SITE_FILTER = 'EdgeSiteFilter'
+LATENCY_FILTER = 'EdgeLatencyFilter'
+
+# How many of the nearest sites the log names.
+_NAMED = 3
+
+_HOST = operator.attrgetter('host')
+
 _WARNINGS = ratelimit.RateLimit()
 
 
@@ -38,77 +50,134 @@ def rules(settings: conf.Settings) -> proximity.Rules:
     )
 
 
+class Judged(typing.NamedTuple):
+    """The verdicts on some hosts.
+
+    :param places: where each host is, in their order
+    :param verdicts: one for each place that they are at
+    """
+
+    places: list[latency_snapshot.Place]
+    verdicts: Verdicts
+
+    def select(
+        self,
+        hosts: collections.abc.Iterable[typing.Any],
+        is_wanted: collections.abc.Callable[
+            [proximity.Verdict], bool
+        ] = operator.attrgetter('passes'),
+    ) -> list[typing.Any]:
+        """Return those of the hosts whose verdict is as it is wanted."""
+        wanted = {
+            place: is_wanted(verdict)
+            for place, verdict in self.verdicts.items()
+        }
+        chosen = map(wanted.__getitem__, self.places)
+        return list(itertools.compress(hosts, chosen))
+
+
 class Decision:
     """The verdicts for one request, all from one snapshot.
 
     :param spec: Nova's RequestSpec
-    :param host_states: the candidates, as Nova's HostStates
     :param rules: what the operator sets for all requests
+    :ivar rules: the same
     :ivar request: what the server asks of its place
-    :ivar site_verdicts: verdicts of :meth:`judge_site` so far
-    :ivar latency_verdicts: verdicts of :meth:`judge_latency` so far
+    :ivar snapshot: what is known of the sites
+    :ivar server: its UUID
+    :ivar is_move: whether an existing server is moved
+    :ivar narrowed: how the query to Placement was narrowed, in words; empty:
+        it was not
     """
 
-    def __init__(
-        self,
-        spec: typing.Any,
-        host_states: collections.abc.Sequence[typing.Any],
-        rules: proximity.Rules,
-    ) -> None:
-        self._spec = spec
-        self._server = _server(spec)
-        self._host_states = host_states
-        self._rules = rules
+    def __init__(self, spec: typing.Any, rules: proximity.Rules) -> None:
+        self.rules = rules
         now = known.now()
-        self._snapshot = now.snapshot
-        self._now = time.time()
-        self.site_verdicts: Verdicts = {}
-        self.latency_verdicts: Verdicts = {}
-        self._is_move = _is_move(spec)
+        self.snapshot = now.snapshot
+        self.server: str | None = None
+        self._source: latency_snapshot.Place | None = None
+        self._site_verdicts: Verdicts = {}
+        self._latency_verdicts: Verdicts = {}
+        self.narrowed = ''
+        self.is_move = _is_move(spec)
         request = origins_request.parse(_hints(spec), _extra_specs(spec))
         project_origins = _project_origins(_project(spec), now)
         if project_origins or not request.asks_nothing:
             request = proximity.settle(
                 request,
                 now.snapshot,
-                self._is_move,
+                self.is_move,
                 now.find,
                 project_origins,
             )
         self.request = request
-        if self._is_move:
+        self._judge = proximity.LatencyJudge(
+            request, now.snapshot, rules, time.time()
+        ).judge
+        if self.is_move:
             _warn(spec, request)
+
+    def meet(
+        self,
+        spec: typing.Any,
+        host_states: collections.abc.Iterable[typing.Any],
+    ) -> None:
+        """Take note of which of several servers it is, and of where it is.
+
+        :param host_states: the candidates so far
+        """
+        self.server = _server(spec)
+        if self.source is None and self._has_use_of_source:
+            host = _source_host(spec, host_states)
+            if host is not None:
+                self._source = self.snapshot.place(host)
+                self._site_verdicts.clear()
+                self._latency_verdicts.clear()
+                if self.stand_in is not None:
+                    self._judge = self._judge_distance
+
+    @property
+    def source(self) -> latency_snapshot.Place | None:
+        """Where a server that moves is; None: it boots, or nobody knows."""
+        return self._source
+
+    @property
+    def _has_use_of_source(self) -> bool:
+        # Where a server is matters at sites that are not active, and where
+        # its own site has to stand in for its users.
+        request = self.request
+        return self.is_move and bool(
+            self.snapshot.closed
+            or not (request.has_users or request.asks_nothing)
+        )
 
     @property
     def refusal(self) -> str:
         """What of a boot cannot be read; a move goes on without it."""
-        if self._is_move:
+        if self.is_move:
             return ''
         return '; '.join(str(problem) for problem in self.request.problems)
 
     @property
     def falls_back(self) -> bool:
         """Whether the nearest will do where nothing meets the budget."""
-        return proximity.falls_back(self.request, self._rules, self._is_move)
+        return proximity.falls_back(self.request, self.rules, self.is_move)
 
     @property
     def concerns_sites(self) -> bool:
         """Whether it can matter at which site a host is."""
         request = self.request
         return bool(
-            self._snapshot.closed
+            self.snapshot.closed
             or request.avoid_sites
             or request.sites is not None
             or request.tiers is not None
         )
 
-    @functools.cached_property
-    def source(self) -> latency_snapshot.Place | None:
-        """Where a server that moves is; None: it boots, or nobody knows."""
-        if not self._is_move:
-            return None
-        host = _source_host(self._spec, self._host_states)
-        return None if host is None else self._snapshot.place(host)
+    @property
+    def has_order(self) -> bool:
+        """Whether some sites are nearer than others."""
+        return self.request.has_users or self.stand_in is not None
 
     @property
     def stand_in(self) -> latency_snapshot.Place | None:
@@ -135,50 +204,107 @@ class Decision:
             )
         elif not users:
             where = 'no origin'
-        return f'{self._server}, {where}'
+        return f'{self.server}, {where}'
 
-    def judge_site(self, host: str) -> proximity.Verdict:
-        """Return whether the server may run at the site of a host."""
-        place = self._snapshot.place(host)
-        verdict = self.site_verdicts.get(place)
+    def judge_site(self, place: latency_snapshot.Place) -> proximity.Verdict:
+        """Return whether the server may run at the site of a place."""
+        verdict = self._site_verdicts.get(place)
         if verdict is None:
-            # Where a server is matters at sites that are not active only.
-            source = self.source if self._snapshot.closed else None
             verdict = proximity.judge_site(
-                self.request, place, self._snapshot, source
+                self.request, place, self.snapshot, self.source
             )
-            self.site_verdicts[place] = verdict
+            self._site_verdicts[place] = verdict
         return verdict
 
-    def at_allowed_sites(
-        self, host_states: collections.abc.Iterable[typing.Any]
-    ) -> list[typing.Any]:
-        """Return the hosts at whose sites the server may run."""
-        return [
-            host_state
-            for host_state in host_states
-            if self.judge_site(host_state.host).passes
-        ]
+    def status(self, place: latency_snapshot.Place) -> str:
+        """Return why a place that would do is closed; empty: it is not."""
+        if self.judge_site(place).passes:
+            return ''
+        opened = dataclasses.replace(self.snapshot, closed={})
+        if not proximity.judge_site(self.request, place, opened).passes:
+            return ''
+        return max(
+            self.snapshot.closed[name]
+            for name in place.sites
+            if name in self.snapshot.closed
+        ).name.lower()
 
-    def judge_latency(self, host: str) -> proximity.Verdict:
-        """Return whether a host is near enough, and how near it is."""
-        place = self._snapshot.place(host)
-        verdict = self.latency_verdicts.get(place)
+    def judge_latency(
+        self, place: latency_snapshot.Place
+    ) -> proximity.Verdict:
+        """Return whether a place is near enough, and how near it is."""
+        verdict = self._latency_verdicts.get(place)
         if verdict is None:
-            if self.stand_in is not None:
-                verdict = proximity.judge_distance(
-                    self.stand_in, place, self._snapshot, self._rules
-                )
-            else:
-                verdict = proximity.judge_latency(
-                    self.request,
-                    place,
-                    self._snapshot,
-                    self._rules,
-                    self._now,
-                )
-            self.latency_verdicts[place] = verdict
+            verdict = self._latency_verdicts[place] = self._judge(place)
         return verdict
+
+    def _judge_distance(
+        self, place: latency_snapshot.Place
+    ) -> proximity.Verdict:
+        return proximity.judge_distance(
+            self.stand_in or latency_snapshot.NOWHERE,
+            place,
+            self.snapshot,
+            self.rules,
+        )
+
+    def judge(
+        self,
+        host_states: collections.abc.Iterable[typing.Any],
+        judge: collections.abc.Callable[
+            [latency_snapshot.Place], proximity.Verdict
+        ],
+    ) -> Judged:
+        """Return what one of the two above says of hosts."""
+        places = self.snapshot.places_of(map(_HOST, host_states))
+        return Judged(
+            places, {place: judge(place) for place in dict.fromkeys(places)}
+        )
+
+
+# A request has one decision, whichever of our classes asks for it.
+_DECISIONS: weakref.WeakKeyDictionary[typing.Any, Decision] = (
+    weakref.WeakKeyDictionary()
+)
+
+
+def of(
+    spec: typing.Any,
+    rules: proximity.Rules,
+    host_states: collections.abc.Iterable[typing.Any] = (),
+) -> Decision:
+    """Return the decision on a request: the same for all who ask.
+
+    :param spec: Nova's RequestSpec
+    :param rules: what the operator sets for all requests
+    :param host_states: the candidates so far, as Nova's HostStates
+    """
+    decision = _DECISIONS.get(spec)
+    if decision is None or decision.rules != rules:
+        decision = _DECISIONS[spec] = Decision(spec, rules)
+    decision.meet(spec, host_states)
+    return decision
+
+
+def log(decided: Decision, mode: str, outcome: str) -> None:
+    """Log the one line that a decision has."""
+    LOG.info(
+        'Edge decision (%(mode)s) for server %(decided)s: %(outcome)s.',
+        {'mode': mode, 'decided': decided, 'outcome': outcome},
+    )
+
+
+def in_words(verdicts: collections.abc.Iterable[proximity.Verdict]) -> str:
+    """Return what is wrong at the nearest sites, for the operator's log."""
+    nearest: dict[tuple[str, ...], str] = {}
+    for verdict in sorted(
+        verdicts, key=lambda it: (proximity.distance(it), it.place)
+    ):
+        nearest.setdefault(verdict.place.sites, verdict.reason)
+    reasons = list(nearest.values())[:_NAMED]
+    if len(nearest) > _NAMED:
+        reasons.append(f'and {len(nearest) - _NAMED} more')
+    return '; '.join(reasons)
 
 
 def is_rebuild(spec: typing.Any) -> bool:
@@ -195,14 +321,14 @@ def _project_origins(project: str | None, now: known.Known) -> list[str]:
     """Return the origins of a project that are known, and warn of others."""
     origins = now.projects.get(project or '', ())
     for origin in origins:
-        if origin not in now.snapshot.origins:
+        if not now.snapshot.knows(origin):
             if _WARNINGS.is_due((project, origin)):
                 LOG.warning(
                     'Origin %(origin)s of project %(project)s in the map '
                     'files is skipped: no site has a figure for it.',
                     {'origin': origin, 'project': project},
                 )
-    return [it for it in origins if it in now.snapshot.origins]
+    return [it for it in origins if now.snapshot.knows(it)]
 
 
 def _project(spec: typing.Any) -> str | None:

@@ -7,25 +7,15 @@ import typing
 
 import nova.conf
 from nova.scheduler import filters
-from oslo_log import log as logging
 
 from edge_filters import conf
-from edge_filters import proximity
 from edge_filters.scheduler import decision
 from edge_filters.scheduler import known
 
 CONF = nova.conf.CONF
 conf.register_opts(CONF)
 
-LOG = logging.getLogger(__name__)
-
 HostStates = list[typing.Any]
-
-SITE_FILTER = 'EdgeSiteFilter'
-LATENCY_FILTER = 'EdgeLatencyFilter'
-
-# How many of the nearest sites a refusal names.
-_NAMED = 3
 
 
 class EdgeFilter(filters.BaseHostFilter, metaclass=abc.ABCMeta):
@@ -47,7 +37,7 @@ class EdgeFilter(filters.BaseHostFilter, metaclass=abc.ABCMeta):
         hosts = list(filter_obj_list)
         if self.mode == 'off' or decision.is_rebuild(spec_obj):
             return hosts
-        decided = decision.Decision(spec_obj, hosts, self._rules)
+        decided = decision.of(spec_obj, self._rules, hosts)
         if decided.refusal:
             passing = self.refuse(decided)
         else:
@@ -67,21 +57,13 @@ class EdgeFilter(filters.BaseHostFilter, metaclass=abc.ABCMeta):
 
     def log(self, decided: decision.Decision, outcome: str) -> None:
         """Log the one line that a decision has."""
-        LOG.info(
-            'Edge decision (%(mode)s) for server %(decided)s: %(outcome)s.',
-            {'mode': self.mode, 'decided': decided, 'outcome': outcome},
-        )
+        decision.log(decided, self.mode, outcome)
 
     def log_refusal(
         self, decided: decision.Decision, verdicts: decision.Verdicts
     ) -> None:
         """Log that no host passes, and what is wrong at the nearest sites."""
-        nearest: dict[tuple[str, ...], str] = {}
-        for place, verdict in sorted(
-            verdicts.items(), key=lambda it: (proximity.distance(it[1]), it[0])
-        ):
-            nearest.setdefault(place.sites, verdict.reason)
-        reasons = list(nearest.values())[:_NAMED]
-        if len(nearest) > _NAMED:
-            reasons.append(f'and {len(nearest) - _NAMED} more')
-        self.log(decided, 'no host passes: ' + '; '.join(reasons))
+        outcome = f'no host passes: {decision.in_words(verdicts.values())}'
+        if decided.narrowed:
+            outcome += f'; {decided.narrowed}'
+        self.log(decided, outcome)

@@ -19,7 +19,7 @@ class EdgeLatencyFilter(edge_filter.EdgeFilter):
 
     def refuse(self, decided: decision.Decision) -> edge_filter.HostStates:
         """Let no host pass; log it unless the other filter does."""
-        if self._both_run and edge_filter.SITE_FILTER in self.enabled:
+        if self._both_run and decision.SITE_FILTER in self.enabled:
             return []
         return super().refuse(decided)
 
@@ -30,30 +30,22 @@ class EdgeLatencyFilter(edge_filter.EdgeFilter):
         if decided.request.asks_nothing or not hosts:
             return hosts
         if self._narrows and decided.concerns_sites:
-            hosts = decided.at_allowed_sites(hosts)
+            judged = decided.judge(hosts, decided.judge_site)
+            hosts = judged.select(hosts)
             if not hosts:
                 if not self._both_run:
-                    self.log_refusal(decided, decided.site_verdicts)
+                    self.log_refusal(decided, judged.verdicts)
                 return []
-        passing = [
-            host_state
-            for host_state in hosts
-            if decided.judge_latency(host_state.host).passes
-        ]
-        verdicts = [
-            it for it in decided.latency_verdicts.values() if it.passes
-        ]
+        judged = decided.judge(hosts, decided.judge_latency)
+        passing = judged.select(hosts)
+        verdicts = [it for it in judged.verdicts.values() if it.passes]
         how = 'pass'
         if not passing and decided.falls_back:
-            passing = [
-                host_state
-                for host_state in hosts
-                if decided.judge_latency(host_state.host).cost_ms is not None
-            ]
-            verdicts = list(decided.latency_verdicts.values())
+            passing = judged.select(hosts, lambda it: it.cost_ms is not None)
+            verdicts = list(judged.verdicts.values())
             how = 'are known, and none meets the budget: fallback'
         if not passing:
-            self.log_refusal(decided, decided.latency_verdicts)
+            self.log_refusal(decided, judged.verdicts)
             return []
         outcome = f'{len(passing)} of {len(hosts)} hosts {how}'
         nearest = min(verdicts, key=proximity.distance)
@@ -73,8 +65,8 @@ class EdgeLatencyFilter(edge_filter.EdgeFilter):
         order = [
             name
             for name in self.enabled
-            if name in (edge_filter.SITE_FILTER, edge_filter.LATENCY_FILTER)
+            if name in (decision.SITE_FILTER, decision.LATENCY_FILTER)
         ]
-        return edge_filter.SITE_FILTER in order and (
-            self._both_run or order[-1] == edge_filter.SITE_FILTER
+        return decision.SITE_FILTER in order and (
+            self._both_run or order[-1] == decision.SITE_FILTER
         )

@@ -38,14 +38,13 @@ class EdgeLatencyWeigher(weights.BaseHostWeigher):
         self._settings = conf.read(CONF)
         self._rules = decision.rules(self._settings)
         self._multipliers = multiplier.Multipliers(
-            'edge_latency_weight_multiplier',
-            self._settings.edge_latency_weight_multiplier,
+            self._settings.edge_latency_weight_multiplier
         )
         known.follow(self._settings.map_files)
 
     def weight_multiplier(self, host_state: typing.Any) -> float:
         """Return how much the weigher counts for a host."""
-        return self._multipliers.of(host_state)
+        return self._multipliers.of(host_state.host)
 
     def weigh_objects(
         self,
@@ -59,7 +58,7 @@ class EdgeLatencyWeigher(weights.BaseHostWeigher):
         if self._settings.mode != 'enforce':
             return []
         hosts = [weighed.obj for weighed in weighed_obj_list]
-        decided = decision.Decision(weight_properties, hosts, self._rules)
+        decided = decision.of(weight_properties, self._rules, hosts)
         if decided.refusal:
             # A filter of ours would have refused the server.
             LOG.info(
@@ -68,13 +67,17 @@ class EdgeLatencyWeigher(weights.BaseHostWeigher):
                 {'decided': decided, 'refusal': decided.refusal},
             )
             return []
-        if not decided.request.has_users and decided.stand_in is None:
+        if not decided.has_order:
             return []
-        return proximity.scores(
-            [decided.judge_latency(host.host).cost_ms for host in hosts],
+        self._multipliers.refresh()
+        judged = decided.judge(hosts, decided.judge_latency)
+        scores = proximity.scores(
+            [verdict.cost_ms for verdict in judged.verdicts.values()],
             self._settings.rtt_horizon_ms,
             self._settings.rtt_band_ms,
         )
+        by_place = dict(zip(judged.verdicts, scores, strict=True))
+        return [by_place[place] for place in judged.places]
 
     def _weigh_object(
         self, obj: typing.Any, weight_properties: typing.Any

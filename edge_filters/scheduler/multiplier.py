@@ -1,53 +1,66 @@
 # SPDX-License-Identifier: Apache-2.0
-"""HOW MUCH DOES A WEIGHER COUNT? An option that aggregates may override."""
+"""HOW MUCH DOES THE WEIGHER COUNT? An option that aggregates may override."""
 
+import collections.abc
 import math
 import typing
-import weakref
 
 from oslo_log import log as logging
 
 from edge_filters import ratelimit
 from edge_filters import spelling
+from edge_filters.latency import metadata
+from edge_filters.scheduler import nova_compat
 
 LOG = logging.getLogger(__name__)
 
+_Aggregates = collections.abc.Mapping[int, typing.Any]
+
 
 class Multipliers:
-    """The multiplier of a weigher, as the aggregates of a host have it.
+    """The multiplier of the weigher, as the aggregates of a host have it.
 
     It means what Nova's get_weight_multiplier means: the smallest value of
     the aggregates counts, else the option. That function reads the metadata
-    of every aggregate for every host and request; here an aggregate is read
-    once, as Nova replaces the object of a changed one.
+    of every aggregate for every host and request; here it is read when it
+    changes.
 
-    :param key: the key of the aggregates' metadata
     :param default: value of the option
     """
 
-    def __init__(self, key: str, default: float) -> None:
-        self._key = key
+    def __init__(self, default: float) -> None:
         self._default = default
-        self._values: weakref.WeakKeyDictionary[typing.Any, float] = (
-            weakref.WeakKeyDictionary()
-        )
         self._warnings = ratelimit.RateLimit()
+        self._aggregates: _Aggregates = {}
+        self._by_host: dict[str, float] = {}
 
-    def of(self, host_state: typing.Any) -> float:
+    def refresh(self) -> None:
+        """Take note of aggregates that have changed."""
+        aggregates = nova_compat.multiplied()
+        if aggregates is not self._aggregates:
+            # Two threads may both do it, with the same result.
+            self._by_host = self._read(aggregates)
+            self._aggregates = aggregates
+
+    def of(self, host: str) -> float:
         """Return the multiplier that counts for a host."""
-        value = math.inf
-        for aggregate in host_state.aggregates:
-            known = self._values.get(aggregate)
-            if known is None:
-                known = self._values[aggregate] = self._read(aggregate)
-            value = min(value, known)
-        return self._default if value == math.inf else value
+        if not self._by_host:
+            return self._default
+        return self._by_host.get(host.lower(), self._default)
 
-    def _read(self, aggregate: typing.Any) -> float:
-        """Return the value of one aggregate; infinity if it has none."""
-        text = (aggregate.metadata or {}).get(self._key)
-        if text is None:
-            return math.inf
+    def _read(self, aggregates: _Aggregates) -> dict[str, float]:
+        by_host: dict[str, float] = {}
+        for aggregate in aggregates.values():
+            value = self._value(aggregate)
+            if value is None:
+                continue
+            for host in map(str.lower, aggregate.hosts or ()):
+                by_host[host] = min(value, by_host.get(host, math.inf))
+        return by_host
+
+    def _value(self, aggregate: typing.Any) -> float | None:
+        """Return the value of one aggregate; None: it cannot be read."""
+        text = aggregate.metadata[metadata.MULTIPLIER]
         try:
             return spelling.parse_number(text, maximum=1e9)
         except ValueError as error:
@@ -57,9 +70,9 @@ class Multipliers:
                     'it is ignored.',
                     {
                         'aggregate': aggregate.id,
-                        'key': self._key,
+                        'key': metadata.MULTIPLIER,
                         'value': spelling.shown(text),
                         'error': error,
                     },
                 )
-            return math.inf
+            return None

@@ -6,7 +6,8 @@ promises an out-of-tree class no way to them. This module is the only one that
 reaches for them: it follows the three methods through which the HostManager
 learns of aggregates, and the one in which a process of nova-scheduler begins
 to listen. Where one of them is gone, the aggregates are read from the database
-once a minute, in the background.
+once a minute, in the background. It also has the way to Nova's list of request
+filters, which is no more promised.
 
 A process has one HostManager, and so one current snapshot. Whoever reads it
 takes no lock; whoever changes it puts a new one in its place.
@@ -22,6 +23,7 @@ from nova import context as nova_context
 from nova import objects
 from nova.scheduler import host_manager
 from nova.scheduler import manager as scheduler_manager
+from nova.scheduler import request_filter
 from oslo_log import log as logging
 
 from edge_filters import background
@@ -49,6 +51,8 @@ class Watch:
         self._snapshot = latency_snapshot.Snapshot()
         # Nova replaces the object of a changed aggregate and never alters it.
         self._aggregates: dict[int, typing.Any] = {}
+        # Those that have a multiplier for the weigher; few do.
+        self.multiplied: collections.abc.Mapping[int, typing.Any] = {}
         self._changing = threading.Lock()
         # Nova's methods are not made for several threads at once.
         self._telling = threading.RLock()
@@ -250,6 +254,40 @@ class Watch:
                 return str(host)
         return None
 
+    def count_cells(self) -> int | None:
+        """Return how many cells servers may be in; None: nobody knows."""
+        cells = getattr(self._manager, 'enabled_cells', None)
+        return None if cells is None else len(cells)
+
+    def count_hosts(self) -> int:
+        """Return how many hosts Nova has at least, as far as it is known."""
+        return max(
+            len(self._snapshot.places),
+            *(
+                len(getattr(self._manager, name, ()))
+                for name in ('host_aggregates_map', '_instance_info')
+            ),
+        )
+
+    def uuid(self, aggregate_id: int) -> str | None:
+        """Return the UUID of an aggregate; None: it is gone."""
+        aggregate = self._aggregates.get(aggregate_id)
+        return None if aggregate is None else str(aggregate.uuid)
+
+    def hosts_of(
+        self, uuids: collections.abc.Collection[str]
+    ) -> set[str] | None:
+        """Return the hosts of aggregates; None: Nova does not know them all.
+
+        :returns: names in lower case
+        """
+        aggregates = [
+            it for it in self._aggregates.values() if it.uuid in uuids
+        ]
+        if len(aggregates) < len(uuids):
+            return None
+        return {host.lower() for it in aggregates for host in it.hosts or ()}
+
     def update(
         self,
         read: collections.abc.Callable[
@@ -267,15 +305,34 @@ class Watch:
                 self._aggregates.keys() - aggregates.keys()
             )
             for aggregate_id, aggregate in aggregates.items():
+                known = self._aggregates.get(aggregate_id)
+                if aggregate is known:
+                    continue
                 try:
-                    if not _same(
-                        aggregate, self._aggregates.get(aggregate_id)
-                    ):
+                    if not _same(aggregate, known):
                         changes[aggregate_id] = self._parse(aggregate)
                 except Exception:
                     LOG.exception('Aggregate %s stays as it was', aggregate_id)
             self._snapshot = self._snapshot.replace(changes)
             self._aggregates = aggregates
+            self._note_multipliers(changes)
+
+    def _note_multipliers(
+        self,
+        changes: collections.abc.Mapping[int, metadata.SiteRecord | None],
+    ) -> None:
+        """Take over which of the aggregates that changed have a multiplier."""
+        found = {
+            its_id: self._aggregates[its_id]
+            for its_id in self._aggregates.keys() & changes.keys()
+            if metadata.MULTIPLIER in (self._aggregates[its_id].metadata or ())
+        }
+        if found or not changes.keys().isdisjoint(self.multiplied):
+            kept = self.multiplied.keys() - changes.keys()
+            self.multiplied = {
+                **{its_id: self.multiplied[its_id] for its_id in kept},
+                **found,
+            }
 
     def _parse(self, aggregate: typing.Any) -> metadata.SiteRecord | None:
         record, problems = metadata.parse_site(
@@ -333,6 +390,53 @@ def host_of(server: str) -> str | None:
     return _WATCH.host_of(server)
 
 
+def count_cells() -> int | None:
+    """Return how many cells servers may be in; None: nobody knows."""
+    return _WATCH.count_cells()
+
+
+def count_hosts() -> int:
+    """Return how many hosts Nova has at least, as far as it is known."""
+    return _WATCH.count_hosts()
+
+
+def multiplied() -> collections.abc.Mapping[int, typing.Any]:
+    """Return the aggregates that have a multiplier, by ID.
+
+    It is the same object as long as none of them has changed.
+    """
+    return _WATCH.multiplied
+
+
+def uuid(aggregate_id: int) -> str | None:
+    """Return the UUID of an aggregate; None: it is gone."""
+    return _WATCH.uuid(aggregate_id)
+
+
+def hosts_of(
+    uuids: collections.abc.Collection[str],
+) -> set[str] | None:
+    """Return the hosts of aggregates; None: Nova does not know them all.
+
+    :returns: names in lower case
+    """
+    return _WATCH.hosts_of(uuids)
+
+
 def snapshot() -> latency_snapshot.Snapshot:
     """Return all sites as they are now."""
     return _WATCH.snapshot()
+
+
+def set_request_filter(wanted: _Method, kind: type) -> None:
+    """Have Nova call a request filter, in place of any other of its kind."""
+    known = getattr(request_filter, 'ALL_REQUEST_FILTERS', None)
+    if not isinstance(known, list):
+        LOG.warning(
+            'This Nova has no list of request filters: Placement is asked as '
+            'without edge-filters, and users do not see why a server is '
+            'refused. Use a release of edge-filters that knows this release '
+            'of Nova.'
+        )
+        return
+    known[:] = [it for it in known if not isinstance(it, kind)] + [wanted]

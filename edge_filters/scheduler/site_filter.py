@@ -20,10 +20,11 @@ class EdgeSiteFilter(edge_filter.EdgeFilter):
         """Return the hosts that pass; the other filter logs if some do."""
         if not decided.concerns_sites:
             return hosts
-        passing = decided.at_allowed_sites(hosts)
+        judged = decided.judge(hosts, decided.judge_site)
+        passing = judged.select(hosts)
         if hosts and not passing:
-            self.log_refusal(decided, decided.site_verdicts)
-        elif edge_filter.LATENCY_FILTER not in self.enabled:
+            self.log_refusal(decided, judged.verdicts)
+        elif decision.LATENCY_FILTER not in self.enabled:
             if not decided.request.asks_nothing:
                 outcome = f'{len(passing)} of {len(hosts)} hosts pass'
                 self.log(decided, outcome)

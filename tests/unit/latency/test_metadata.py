@@ -6,6 +6,7 @@ import hypothesis
 from hypothesis import strategies as st
 
 from edge_filters.latency import estimate
+from edge_filters.latency import figures
 from edge_filters.latency import metadata
 from edge_filters.latency import sample
 from tests.unit import base
@@ -133,7 +134,7 @@ class KeyTest(base.TestCase):
         self.assertEqual(
             {
                 'paris': sample.Sample(4.1),
-                'isp:lyon': sample.Sample(9.8, count=20),
+                'isp:lyon': sample.Sample(9.8, probes=20),
             },
             record.samples,
         )
@@ -172,8 +173,21 @@ class KeyTest(base.TestCase):
         record, problems = parse(site_rtt__Lyo='9 n=20')
         self.assertEqual([], problems)
         self.assertEqual(
-            {'lyo': sample.Sample(9.0, count=20)}, record.site_samples
+            {'lyo': sample.Sample(9.0, probes=20)}, record.site_samples
         )
+
+    def test_compact(self):
+        """However many figures a site has, they take little memory."""
+        record, _ = parse(
+            ['c1'], rtt__paris='4', host_rtt__c1__paris='5', site_rtt__lyo='9'
+        )
+        for by_name in (
+            record.samples,
+            record.host_samples['c1'],
+            record.site_samples,
+        ):
+            self.assertIsInstance(by_name, figures.Figures)
+            self.assertEqual(1, len(by_name))
 
     def test_prefixes(self):
         """edge:prefixes are CIDRs; one that cannot be costs itself alone."""
@@ -281,10 +295,10 @@ class BadInputTest(base.TestCase):
             self.assertNotIn('\n', str(problem))
         if record is None:
             return
-        for figures in (
+        for by_name in (
             record.samples,
             record.site_samples,
             *record.host_samples.values(),
         ):
-            for figure in figures.values():
+            for figure in by_name.values():
                 self.assertTrue(figure.is_unreachable or figure.rtt_ms >= 0)

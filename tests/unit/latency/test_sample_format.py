@@ -30,14 +30,13 @@ SAMPLES = st.builds(
     loss_pct=st.none()
     | st.just(0.0)
     | st.floats(min_value=1e-9, max_value=100, exclude_max=True),
-    count=st.none() | st.integers(min_value=0, max_value=10**9),
+    probes=st.none() | st.integers(min_value=0, max_value=10**9),
     at=st.none() | st.integers(min_value=0, max_value=2**33).map(float),
     source=st.none() | st.sampled_from(('icmp', 'tcp', 'azure-2026.8')),
+    kind=st.just(sample.Kind.FIGURE),
 ) | st.builds(
-    sample.Sample,
-    rtt_ms=st.none(),
-    loss_pct=st.just(100.0),
-    count=st.none() | st.integers(min_value=0, max_value=10**9),
+    lambda probes: sample.Sample(None, loss_pct=100.0, probes=probes),
+    st.none() | st.integers(min_value=0, max_value=10**9),
 )
 
 
@@ -54,7 +53,7 @@ class SampleTest(base.TestCase):
             rtt_ms=12.4,
             jitter_ms=0.8,
             loss_pct=0.0,
-            count=20,
+            probes=20,
             at=1795428000.0,
             source='icmp',
         )
@@ -111,6 +110,9 @@ class SampleTest(base.TestCase):
             '12.4 0.8',
             '12.4 jitter',
             '12.4 jitter=',
+            '12.4 hops=',
+            '12.4 =7',
+            '12.4 Hops=7',
             '12.4 jitter=nan',
             '12.4 jitter=-1',
             '12.4 jitter=1 jitter=2',

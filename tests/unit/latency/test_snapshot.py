@@ -44,6 +44,12 @@ def world(*records):
     return snapshot.Snapshot().replace(dict(enumerate(records)))
 
 
+def known_origins(sites):
+    """Those of all names in use that a snapshot knows."""
+    names = {'paris', 'lyon', 'nice', 'rome', 'brest', 'par', 'lyo', 'mrs'}
+    return set(filter(sites.knows, names))
+
+
 def rtts_ms(figures):
     """The RTTs of figures; None: unmeasured, infinite: unreachable."""
     return [
@@ -232,8 +238,41 @@ class FigureTest(base.TestCase):
             record('par', ['c1'], paris='4', c1__lyon='9'),
             record('mrs', edge__prefixes='192.0.2.0/24'),
         )
-        self.assertEqual({'paris', 'lyon', 'mrs'}, sites.origins)
-        self.assertEqual(set(), snapshot.Snapshot().origins)
+        self.assertEqual({'paris', 'lyon', 'mrs'}, known_origins(sites))
+        self.assertEqual(set(), known_origins(snapshot.Snapshot()))
+
+    def test_forgotten_origins(self):
+        """An origin is known until no site has a figure of it any more."""
+        one = record('par', ['c1'], paris='4', c1__lyon='9')
+        other = record('lyo', ['c2'], paris='9')
+        sites = world(one, other).replace({0: record('par', ['c1'])})
+        self.assertEqual({'paris'}, known_origins(sites))
+        sites = sites.replace({0: one, 1: None})
+        self.assertEqual({'paris', 'lyon'}, known_origins(sites))
+        sites = sites.replace({0: None})
+        self.assertEqual(set(), known_origins(sites))
+
+
+class AllPlacesTest(base.TestCase):
+    def test_all_places(self):
+        """There is one place for all hosts that have the same figures."""
+        sites = world(
+            record('par', ['c1', 'c2', 'c3', 'both'], c3__paris='9'),
+            record('lyo', ['l1', 'both']),
+            record('par', ['c4']),
+            record('empty'),
+        )
+        par, lyo = snapshot.Place(('par',), ''), snapshot.Place(('lyo',), '')
+        both = snapshot.Place(('lyo', 'par'), '')
+        own = snapshot.Place(('par',), 'c3')
+        self.assertEqual({par, lyo, both, own}, sites.all_places())
+        sites = sites.replace({1: None})
+        self.assertEqual({par, own}, sites.all_places())
+        mapped = snapshot.Mapped(host_samples={'c4': {}, 'elsewhere': {}})
+        self.assertEqual(
+            {par, own, snapshot.Place(('par',), 'c4')},
+            sites.with_mapped(mapped).all_places(),
+        )
 
 
 class ReplaceTest(base.TestCase):
@@ -367,13 +406,13 @@ class MappedTest(base.TestCase):
         sites = world(record('p', ['c'], rome='4'))
         self.assertEqual(
             {'rome', 'paris', 'nice', 'lyon', 'brest'},
-            sites.with_mapped(self.MAPPED).origins,
+            known_origins(sites.with_mapped(self.MAPPED)),
         )
         self.assertEqual(
             {'rome'},
-            sites.with_mapped(self.MAPPED)
-            .with_mapped(snapshot.NOT_MAPPED)
-            .origins,
+            known_origins(
+                sites.with_mapped(self.MAPPED).with_mapped(snapshot.NOT_MAPPED)
+            ),
         )
 
     def test_either_order(self):

@@ -6,6 +6,7 @@ import math
 import hypothesis
 from hypothesis import strategies as st
 
+from edge_filters.latency import figures
 from edge_filters.latency import sample
 from edge_filters.origins import map_file
 from tests.unit import base
@@ -389,11 +390,12 @@ class CostMapTest(MapFileTest):
         )
         self.assertEqual({'paris'}, maps.origins)
 
-    def test_shared(self):
-        """Equal figures are one object: a matrix has a great many."""
-        maps = parse(cost_map({'a': {'s': 5, 't': 5}, 'b': {'s': 5}}))
-        self.assertIs(maps.samples['s']['a'], maps.samples['t']['a'])
-        self.assertIs(maps.samples['s']['a'], maps.samples['s']['b'])
+    def test_compact(self):
+        """However many figures a matrix has, they take little memory."""
+        maps = parse(cost_map({'a': {'s': 5, 'host:c1': 5}}))
+        for by_origin in (maps.samples['s'], maps.host_samples['c1']):
+            self.assertIsInstance(by_origin, figures.Figures)
+            self.assertEqual({'a': sample.Sample(0.005)}, by_origin)
 
 
 class ProjectTest(MapFileTest):

@@ -301,12 +301,12 @@ class StatusTest(FilterTestCase):
 
     def test_resize_on_the_same_host(self):
         """A server that may stay on its host is known by being there."""
-        spec = base.move_spec()
         here = {base.UUID: object()}
         self.assertEqual(
-            ['on-1', 'drain-1', 'drain-2'], self._passing(spec, drain2=here)
+            ['on-1', 'drain-1', 'drain-2'],
+            self._passing(base.move_spec(), drain2=here),
         )
-        self.assertEqual(['on-1'], self._passing(spec, off1=here))
+        self.assertEqual(['on-1'], self._passing(base.move_spec(), off1=here))
         # A boot does not stay anywhere.
         spec = base.request_spec()
         self.assertEqual(['on-1'], self._passing(spec, drain2=here))
@@ -354,10 +354,10 @@ class MoveTest(FilterTestCase):
 
     def test_of_another_server(self):
         """The warnings of one server do not silence those of another."""
-        spec = base.move_spec({'edge:origin': ['pariss']})
-        self.passing_latency(spec)
-        spec.instance_uuid = base.UUID.replace('5', '6')
-        self.passing_latency(spec)
+        for server in (base.UUID, base.UUID.replace('5', '6')):
+            spec = base.move_spec({'edge:origin': ['pariss']})
+            spec.instance_uuid = server
+            self.passing_latency(spec)
         self.assertEqual(2, self.log.output.count('pariss is not known'))
 
     def test_across_cells(self):

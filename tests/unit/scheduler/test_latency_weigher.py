@@ -73,15 +73,14 @@ class LatencyWeigherTest(base.TestCase):
 
     def test_multiplier_of_an_aggregate(self):
         """edge_latency_weight_multiplier of an aggregate overrides it."""
-        self.set_sites(({'edge:site': 'par', 'edge:rtt:paris': '30'}, ['a']))
-        (state,) = base.host_states('a')
-        for value, expected in (('10', 10), ('0', 0), ('nan', 1500)):
-            state.aggregates = [
-                base.aggregate(
-                    1, {'edge_latency_weight_multiplier': value}, []
-                )
-            ]
-            self.assertEqual(expected, self.weigher.weight_multiplier(state))
+        site = {'edge:site': 'par', 'edge:rtt:paris': '30'}
+        for value, expected in (('10', 9), ('0', 0), ('nan', 1350)):
+            key = 'edge_latency_weight_multiplier'
+            self.set_sites((site, ['a', 'b']), ({key: value}, ['a']))
+            weighed = self._weigh(['a', 'b'], base.request_spec(PARIS))
+            weights_ = dict(weighed)
+            self.assertAlmostEqual(expected, weights_['a'], places=6)
+            self.assertAlmostEqual(1350, weights_['b'], places=6)
 
     def test_stale_orders(self):
         """Without a budget the last figure orders, however old it is."""

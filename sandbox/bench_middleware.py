@@ -8,11 +8,13 @@ it. The rest of a server create takes Nova tens of milliseconds.
 import argparse
 import base64
 from collections.abc import Callable
+from collections.abc import Sequence
 import io
 import ipaddress
 import json
 import logging
 import os
+import pathlib
 import random
 import statistics
 import time
@@ -155,34 +157,58 @@ def measure(app: App, case: str, count: int) -> float:
     return statistics.median(taken) * 1e6
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument('--prefixes', type=int, default=100_000)
-    parser.add_argument('--requests', type=int, default=2000)
-    arguments = parser.parse_args()
+def main(arguments: Sequence[str] | None = None) -> int:
+    options = _parser().parse_args(arguments)
+    figures = {}
     with open(os.devnull, 'w') as nowhere:
         # What it logs is formatted and written, as in nova-api.
         logging.basicConfig(stream=nowhere, level=logging.INFO)
         ours = with_middleware(
-            arguments.prefixes, record_origin=True, trusted_proxies=[PROXY]
+            options.prefixes, record_origin=True, trusted_proxies=[PROXY]
         )
-        print(f'{arguments.prefixes} prefixes, median of', end=' ')
-        print(f'{arguments.requests} requests, in microseconds')
+        print(f'{options.prefixes} prefixes, median of', end=' ')
+        print(f'{options.requests} requests, in microseconds')
         print(f'{"":30} {"without":>8} {"with":>8} {"more":>8} {"ratio":>6}')
-        worst_us = 0.0
         for case in CASES:
             # One after the other, so that both meet the same machine.
-            bare_us = measure(nova_api, case, arguments.requests)
-            with_us = measure(ours, case, arguments.requests)
-            more_us = with_us - bare_us
-            worst_us = max(worst_us, more_us)
+            bare_us = measure(nova_api, case, options.requests)
+            with_us = measure(ours, case, options.requests)
+            figures[case] = {'without_us': bare_us, 'with_us': with_us}
             print(
-                f'{case:30} {bare_us:8.1f} {with_us:8.1f} {more_us:8.1f} '
-                f'{with_us / bare_us:6.2f}'
+                f'{case:30} {bare_us:8.1f} {with_us:8.1f} '
+                f'{with_us - bare_us:8.1f} {with_us / bare_us:6.2f}'
             )
+    worst_us = max(it['with_us'] - it['without_us'] for it in figures.values())
     verdict = 'under' if worst_us < LIMIT_US else 'OVER'
     print(f'At most {worst_us:.0f} us more: {verdict} {LIMIT_US:.0f} us.')
+    if options.json:
+        report = {
+            'prefixes': options.prefixes,
+            'requests': options.requests,
+            'figures': figures,
+        }
+        pathlib.Path(options.json).write_text(
+            json.dumps(report, indent=2) + '\n'
+        )
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog='python -m sandbox.bench_middleware',
+        description='Measure what a request to nova-api takes more.',
+    )
+    parser.add_argument(
+        '--prefixes', type=int, default=100_000, help='default: %(default)s'
+    )
+    parser.add_argument(
+        '--requests', type=int, default=2000, help='default: %(default)s'
+    )
+    parser.add_argument(
+        '--json', metavar='FILE', help='where to write the figures as JSON'
+    )
+    return parser
 
 
 if __name__ == '__main__':
-    main()
+    raise SystemExit(main())

@@ -128,6 +128,11 @@ class Directory:
                 'Aggregate %(aggregate)s, %(problem)s.',
                 {'aggregate': aggregate_id, 'problem': problem},
             )
+        if len(due) > _WARNINGS_AT_ONCE:
+            LOG.warning(
+                'Aggregates have %d more prefixes that are skipped.',
+                len(due) - _WARNINGS_AT_ONCE,
+            )
 
     def _list(self) -> None:
         """Put a listing of what has been read in place of the last."""

@@ -122,11 +122,13 @@ class SitesTest(TestCase):
         self.assertEqual(2, len(self.log.output.splitlines()))
 
     def test_many_problems(self):
-        """However much is wrong, few lines are logged."""
+        """However much is wrong, few lines are logged, and say how much."""
         for number in range(1, 30):
             self.write(number, {'edge:site': 'a', 'edge:prefixes': 'x'})
         self.directory.refresh()
-        self.assertEqual(10, len(self.log.output.splitlines()))
+        lines = self.log.output.splitlines()
+        self.assertEqual(11, len(lines))
+        self.assertIn('have 19 more prefixes that are skipped', lines[-1])
 
     def test_no_figures_are_loaded(self):
         """Only the two keys are asked for, whatever else a site has."""

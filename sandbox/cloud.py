@@ -209,11 +209,20 @@ class Cloud:
         metadata: Mapping[str, str] | None = None,
     ) -> sdk_aggregate.Aggregate:
         """A host aggregate with edge:site, known to the scheduler."""
+        return self.create_aggregate(
+            name, hosts, {'edge:site': name} | dict(metadata or {})
+        )
+
+    def create_aggregate(
+        self,
+        name: str,
+        hosts: Sequence[str],
+        metadata: Mapping[str, str],
+    ) -> sdk_aggregate.Aggregate:
+        """A host aggregate of any kind, known to the scheduler."""
         aggregate = self.admin.compute.create_aggregate(name=name)
         self._wait_for_aggregate(aggregate.id)
-        self.set_metadata(
-            aggregate, {'edge:site': name} | dict(metadata or {})
-        )
+        self.set_metadata(aggregate, metadata)
         for host in hosts:
             aggregate = self.admin.compute.add_host_to_aggregate(
                 aggregate.id, host
@@ -371,6 +380,8 @@ class Cloud:
         for aggregate in nova.aggregates():
             for host in aggregate.hosts or ():
                 nova.remove_host_from_aggregate(aggregate.id, host)
+                # Or the scheduler may hear of it after the aggregate is gone.
+                self._wait_for_aggregate(aggregate.id, _has_host(host, False))
             nova.delete_aggregate(aggregate.id)
         _wait(lambda: not self.scheduler.host_manager.aggs_by_id)
         for flavor in nova.flavors(is_public=None):
@@ -430,8 +441,8 @@ class Cloud:
         _wait(arrived)
 
 
-def _has_host(host: str) -> Callable[[Any], bool]:
-    return lambda known: host in known.hosts
+def _has_host(host: str, has: bool = True) -> Callable[[Any], bool]:
+    return lambda known: (host in known.hosts) == has
 
 
 def _tell_scheduler(running: service.Service) -> None:

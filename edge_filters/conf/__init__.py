@@ -27,6 +27,16 @@ class _Finite(types.Float):
         return float(number)
 
 
+class _Whole(types.Integer):
+    """A whole number; to oslo.config nothing is None."""
+
+    def __call__(self, value: typing.Any) -> int:
+        number = super().__call__(value)
+        if number is None:
+            raise ValueError('Should be a whole number')
+        return int(number)
+
+
 class _Prefix(types.ConfigType):
     """An address or a prefix."""
 
@@ -227,6 +237,83 @@ Related options:
 * ``[edge_filters] access_rtt_ms``
 """,
     ),
+    cfg.BoolOpt(
+        'request_filter',
+        default=True,
+        help="""
+Whether Placement is asked for the sites that can serve a request.
+
+Placement returns at most ``[scheduler] max_placement_results`` candidates, in
+an order that knows nothing of latency: in a cloud of more hosts the nearest
+site may never reach a filter. So a request that has a budget, or names sites
+or tiers, is narrowed to the sites that can serve it, and any other that tells
+where its users are to the sites nearest to them. And a request that no site
+can serve is refused with a reason that its user can read.
+
+Placement knows which host is at which site from the aggregates that Nova
+mirrors there. ``nova-manage placement sync_aggregates`` mends a mirror that
+has gaps.
+
+Possible values:
+
+* True: queries are narrowed.
+* False: Placement is asked as without edge-filters. The filters and the
+  weigher still do what they do.
+
+Related options:
+
+* ``[edge_filters] request_filter_min_hosts``
+* ``[edge_filters] refusal_details``
+* ``[edge_filters] mode``: with anything but ``enforce`` nothing is narrowed
+* ``[scheduler] max_placement_results``
+""",
+    ),
+    cfg.Opt(
+        'request_filter_min_hosts',
+        type=_Whole(min=1, max=10000),
+        default=200,
+        help="""
+On how many hosts Placement must have candidates for a query to be narrowed.
+
+Where a query is narrowed to the sites nearest to the users of a server, as
+many sites are taken as it needs for this many hosts, or for ten times the
+number of servers, if that is more: the filters that come later may refuse
+some. Where it would take more than two queries to find so many, it is not
+narrowed.
+
+Possible values:
+
+* A number of hosts. More than ``max_placement_results`` cannot be had, and
+  counts as that.
+
+Related options:
+
+* ``[edge_filters] request_filter``
+* ``[scheduler] max_placement_results``
+""",
+    ),
+    cfg.StrOpt(
+        'refusal_details',
+        default='figures',
+        choices=[
+            ('none', 'What was asked for, and nothing of the sites'),
+            ('figures', 'How far the nearest site is, without its name'),
+            ('names', 'The names of sites, too'),
+        ],
+        help="""
+What users may read of sites where a server is refused.
+
+The reason of a refusal is in the fault of the server, which its user sees.
+Whoever may boot servers can learn RTTs by asking for ever smaller budgets,
+whatever this says.
+
+The log of nova-scheduler has the names and the figures in any case.
+
+Related options:
+
+* ``[edge_filters] request_filter``: without it users see no reason
+""",
+    ),
     cfg.ListOpt(
         'map_files',
         default=[],
@@ -333,6 +420,9 @@ class Settings:
     max_age_s: float
     access_rtt_ms: float
     estimate_ms_per_km: float
+    request_filter: bool
+    request_filter_min_hosts: int
+    refusal_details: str
     map_files: tuple[str, ...]
     record_origin: bool
     trusted_proxies: tuple[spelling.Network, ...]
@@ -358,6 +448,9 @@ def read(conf: cfg.ConfigOpts) -> Settings:
         max_age_s=group.max_age,
         access_rtt_ms=group.access_rtt_ms,
         estimate_ms_per_km=group.estimate_ms_per_km,
+        request_filter=group.request_filter,
+        request_filter_min_hosts=group.request_filter_min_hosts,
+        refusal_details=group.refusal_details,
         map_files=tuple(group.map_files),
         record_origin=group.record_origin,
         trusted_proxies=tuple(group.trusted_proxies),

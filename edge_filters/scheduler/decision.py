@@ -3,6 +3,7 @@
 
 import collections.abc
 import dataclasses
+import functools
 import itertools
 import operator
 import time
@@ -111,7 +112,9 @@ class Decision:
                 project_origins,
             )
         self.request = request
-        self._judge = proximity.LatencyJudge(
+        self._judge: collections.abc.Callable[
+            [latency_snapshot.Place], proximity.Verdict
+        ] = proximity.LatencyJudge(
             request, now.snapshot, rules, time.time()
         ).judge
         if self.is_move:
@@ -133,8 +136,12 @@ class Decision:
                 self._source = self.snapshot.place(host)
                 self._site_verdicts.clear()
                 self._latency_verdicts.clear()
-                if self.stand_in is not None:
-                    self._judge = self._judge_distance
+                stand_in = self.stand_in
+                if stand_in is not None:
+                    # No method of ours, which would keep it alive.
+                    self._judge = functools.partial(
+                        _judge_distance, stand_in, self.snapshot, self.rules
+                    )
 
     @property
     def source(self) -> latency_snapshot.Place | None:
@@ -238,16 +245,6 @@ class Decision:
             verdict = self._latency_verdicts[place] = self._judge(place)
         return verdict
 
-    def _judge_distance(
-        self, place: latency_snapshot.Place
-    ) -> proximity.Verdict:
-        return proximity.judge_distance(
-            self.stand_in or latency_snapshot.NOWHERE,
-            place,
-            self.snapshot,
-            self.rules,
-        )
-
     def judge(
         self,
         host_states: collections.abc.Iterable[typing.Any],
@@ -305,6 +302,15 @@ def in_words(verdicts: collections.abc.Iterable[proximity.Verdict]) -> str:
     if len(nearest) > _NAMED:
         reasons.append(f'and {len(nearest) - _NAMED} more')
     return '; '.join(reasons)
+
+
+def _judge_distance(
+    source: latency_snapshot.Place,
+    snapshot: latency_snapshot.Snapshot,
+    rules: proximity.Rules,
+    place: latency_snapshot.Place,
+) -> proximity.Verdict:
+    return proximity.judge_distance(source, place, snapshot, rules)
 
 
 def is_rebuild(spec: typing.Any) -> bool:

@@ -11,6 +11,7 @@ from nova.scheduler import filters
 from edge_filters import conf
 from edge_filters.scheduler import decision
 from edge_filters.scheduler import known
+from edge_filters.scheduler import request_filter
 
 CONF = nova.conf.CONF
 conf.register_opts(CONF)
@@ -27,6 +28,7 @@ class EdgeFilter(filters.BaseHostFilter, metaclass=abc.ABCMeta):
         self.enabled = list(CONF.filter_scheduler.enabled_filters)
         self._rules = decision.rules(settings)
         known.follow(settings.map_files)
+        request_filter.enable(settings, self.enabled)
 
     def filter_all(
         self,

@@ -20,6 +20,7 @@ from edge_filters import proximity
 from edge_filters.scheduler import decision
 from edge_filters.scheduler import known
 from edge_filters.scheduler import multiplier
+from edge_filters.scheduler import request_filter
 
 LOG = logging.getLogger(__name__)
 
@@ -41,6 +42,9 @@ class EdgeLatencyWeigher(weights.BaseHostWeigher):
             self._settings.edge_latency_weight_multiplier
         )
         known.follow(self._settings.map_files)
+        request_filter.enable(
+            self._settings, CONF.filter_scheduler.enabled_filters
+        )
 
     def weight_multiplier(self, host_state: typing.Any) -> float:
         """Return how much the weigher counts for a host."""

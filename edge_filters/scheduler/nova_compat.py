@@ -254,6 +254,20 @@ class Watch:
                 return str(host)
         return None
 
+    def set_request_filter(self, wanted: _Method, kind: type) -> None:
+        """Have Nova call a request filter, in place of any of its kind."""
+        known = getattr(request_filter, 'ALL_REQUEST_FILTERS', None)
+        if isinstance(known, list):
+            others = [it for it in known if not isinstance(it, kind)]
+            known[:] = [*others, wanted]
+        elif self._warnings.is_due('request filters'):
+            LOG.warning(
+                'This Nova has no list of request filters: Placement is asked '
+                'as without edge-filters, and users do not see why a server '
+                'is refused. Use a release of edge-filters that knows this '
+                'release of Nova.'
+            )
+
     def count_cells(self) -> int | None:
         """Return how many cells servers may be in; None: nobody knows."""
         cells = getattr(self._manager, 'enabled_cells', None)
@@ -400,6 +414,19 @@ def count_hosts() -> int:
     return _WATCH.count_hosts()
 
 
+def set_request_filter(wanted: _Method, kind: type) -> None:
+    """Have Nova call a request filter, in place of any other of its kind."""
+    _WATCH.set_request_filter(wanted, kind)
+
+
+def limit(resources: typing.Any, candidates: int) -> None:
+    """Have Placement return so many candidates; the default is an option.
+
+    :param resources: Nova's ResourceRequest
+    """
+    resources._limit = candidates
+
+
 def multiplied() -> collections.abc.Mapping[int, typing.Any]:
     """Return the aggregates that have a multiplier, by ID.
 
@@ -426,17 +453,3 @@ def hosts_of(
 def snapshot() -> latency_snapshot.Snapshot:
     """Return all sites as they are now."""
     return _WATCH.snapshot()
-
-
-def set_request_filter(wanted: _Method, kind: type) -> None:
-    """Have Nova call a request filter, in place of any other of its kind."""
-    known = getattr(request_filter, 'ALL_REQUEST_FILTERS', None)
-    if not isinstance(known, list):
-        LOG.warning(
-            'This Nova has no list of request filters: Placement is asked as '
-            'without edge-filters, and users do not see why a server is '
-            'refused. Use a release of edge-filters that knows this release '
-            'of Nova.'
-        )
-        return
-    known[:] = [it for it in known if not isinstance(it, kind)] + [wanted]

@@ -315,6 +315,14 @@ class EdgeFiltersTest(
             return REFUSED
         return self.site_of(server)
 
+    def why_refused(self, **how):
+        """Return what the user of a server reads that is refused."""
+        self.settle()
+        server = self.request_server(**how)
+        self.assertEqual(REFUSED, self.site_of_request(server))
+        shown = self.user_servers.show_server(server)['server']
+        return shown['fault']['message']
+
     def host_of(self, server):
         return self.servers.show_server(server)['server'][
             'OS-EXT-SRV-ATTR:host'

@@ -47,6 +47,31 @@ class BootTest(base.EdgeFiltersTest):
             base.REFUSED, self.site_of_boot(**budget, avoid_site=near)
         )
 
+    @decorators.idempotent_id('1504d037-a4c8-4c3e-9a8a-178798b37357')
+    @decorators.attr(type='negative')
+    def test_why(self):
+        """The user of a server that is refused reads why, without names."""
+        near, middle = self.pick_sites(2)
+        origin = self.make_origin(near, middle)
+        tier = self.make_name('tier').lower()
+        for hints, why in (
+            (
+                {'origin': origin, 'max_rtt_ms': 8, 'avoid_site': near},
+                f'No edge site within 8 ms of origin {origin}: nearest 12 ms',
+            ),
+            (
+                {'tier': tier},
+                f'No edge site of tier {tier}: there is no such site',
+            ),
+        ):
+            before, told, after = self.why_refused(**hints).partition(why)
+            self.assertEqual(
+                'No valid host was found. Scheduling failed: ', before
+            )
+            self.assertEqual(why, told)
+            # There may be other sites, of which the figures are unknown.
+            self.assertRegex(after, r'^(; [1-9][0-9]* not measured)?$')
+
     @decorators.idempotent_id('cb375b60-986a-4aef-bab6-c574878fb172')
     @decorators.attr(type='negative')
     def test_unmeasured(self):

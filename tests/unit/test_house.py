@@ -18,6 +18,7 @@ MAY_IMPORT = {
     'latency': {'spelling'},
     'origins': {'background', 'latency', 'ratelimit', 'spelling'},
     'proximity': {'latency', 'origins', 'spelling'},
+    'refusal': {'latency', 'origins', 'proximity', 'spelling'},
     'api': {
         'background',
         'conf',
@@ -33,6 +34,7 @@ MAY_IMPORT = {
         'origins',
         'proximity',
         'ratelimit',
+        'refusal',
         'spelling',
     },
 }

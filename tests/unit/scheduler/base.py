@@ -5,6 +5,7 @@ import fixtures
 from nova import objects
 import nova.conf
 from nova.scheduler import host_manager
+from nova.scheduler import request_filter
 
 from edge_filters import ratelimit
 from edge_filters.origins import map_files
@@ -19,15 +20,31 @@ objects.register_all()
 UUID = '5b7bd7d4-91a5-4dea-a7c4-7e06a1bd2e5b'
 
 
+def aggregate_uuid(aggregate_id):
+    return f'{aggregate_id:08}{UUID[8:]}'
+
+
 def aggregate(aggregate_id, metadata, hosts):
-    return objects.Aggregate(id=aggregate_id, metadata=metadata, hosts=hosts)
+    return objects.Aggregate(
+        id=aggregate_id,
+        uuid=aggregate_uuid(aggregate_id),
+        metadata=metadata,
+        hosts=hosts,
+    )
 
 
 def request_spec(hints=None, extra_specs=None, **fields):
     return objects.RequestSpec(
         instance_uuid=UUID,
         scheduler_hints=hints,
-        flavor=objects.Flavor(extra_specs=extra_specs or {}),
+        flavor=objects.Flavor(
+            vcpus=1,
+            memory_mb=512,
+            root_gb=1,
+            ephemeral_gb=0,
+            swap=0,
+            extra_specs=extra_specs or {},
+        ),
         **fields,
     )
 
@@ -66,6 +83,9 @@ class TestCase(base.TestCase):
         self.patch(decision, '_WARNINGS', ratelimit.RateLimit())
         # Undone after each test: it would go on to follow Nova's class.
         self.patch(nova_compat, 'follow_aggregates', lambda: None)
+        # Where our classes put a request filter.
+        of_nova = list(request_filter.ALL_REQUEST_FILTERS)
+        self.patch(request_filter, 'ALL_REQUEST_FILTERS', of_nova)
         self.log = self.useFixture(fixtures.FakeLogger('edge_filters'))
 
     def set_options(self, group='edge_filters', **options):

@@ -8,48 +8,27 @@ each time in a process of its own.
 
 import argparse
 from collections.abc import Sequence
-import contextlib
 import dataclasses
 import gc
 import json
 import logging
 import multiprocessing
 import pathlib
-import random
-import sqlite3
 import tempfile
 import time
-from typing import Any
-import uuid
+from unittest import mock
 
 from nova.scheduler import host_manager
 
 from edge_filters.scheduler import known
+from sandbox import big_databases
+from sandbox import big_world
 from sandbox import config
 from sandbox import databases
 from sandbox import memory
 from sandbox import services
 
 HOSTS_A_SITE = 4
-SEED = 20261123
-
-
-@dataclasses.dataclass(frozen=True)
-class World:
-    """How much there is.
-
-    :param sites: how many sites, of four hosts each
-    :param origins: how many origins, each with a figure for each site
-    """
-
-    sites: int
-    origins: int
-
-    def rtt_us(self, site: int, origin: int) -> int:
-        """Return an RTT in microseconds, the same each time."""
-        return random.Random(SEED ^ site << 16 ^ origin).randrange(
-            1000, 300000
-        )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -62,115 +41,58 @@ class Figures:
     peak_mb: float
 
 
-def write_aggregates(
-    database: pathlib.Path, world: World, *, has_figures: bool
-) -> None:
-    """Fill Nova's tables; through its API it would take hours."""
-    with contextlib.closing(sqlite3.connect(database)) as connection:
-        connection.executemany(
-            'INSERT INTO aggregates (id, uuid, name) VALUES (?, ?, ?)',
-            [
-                (site + 1, str(uuid.uuid4()), f'site-{site}')
-                for site in range(world.sites)
-            ],
-        )
-        connection.executemany(
-            'INSERT INTO aggregate_hosts (aggregate_id, host) VALUES (?, ?)',
-            [
-                (site + 1, f'compute-{site}-{host}')
-                for site in range(world.sites)
-                for host in range(HOSTS_A_SITE)
-            ],
-        )
-        connection.executemany(
-            'INSERT INTO aggregate_metadata (aggregate_id, key, value) '
-            'VALUES (?, ?, ?)',
-            (
-                (site + 1, key, value)
-                for site in range(world.sites)
-                for key, value in [
-                    ('edge:site', f'site-{site}'),
-                    *(
-                        (
-                            f'edge:rtt:origin-{origin}',
-                            f'{world.rtt_us(site, origin) / 1000}',
-                        )
-                        for origin in range(world.origins * has_figures)
-                    ),
-                ]
-            ),
-        )
-        connection.commit()
-
-
-def write_map_file(path: pathlib.Path, world: World) -> None:
-    path.write_text(
-        json.dumps(
-            {
-                'meta': {
-                    'cost-type': {
-                        'cost-mode': 'numerical',
-                        'cost-metric': 'delay-rt',
-                    }
-                },
-                'cost-map': {
-                    f'origin-{origin}': {
-                        f'site-{site}': world.rtt_us(site, origin)
-                        for site in range(world.sites)
-                    }
-                    for origin in range(world.origins)
-                },
-            }
-        )
-    )
-
-
-def measure(name: str, world: World) -> Figures:
+def measure(name: str, world: big_world.World) -> Figures:
     """Return what a scheduler's start takes, as far as we are concerned."""
     in_file = name == 'map file'
+    in_aggregates = name == 'aggregates'
     # That so many keys are too many for aggregates is what is shown here.
     logging.disable(logging.WARNING)
     with tempfile.TemporaryDirectory() as folder:
         files = config.Files(pathlib.Path(folder))
-        map_file = files.directory / 'map.json'
-        paths = [str(map_file)] * in_file
-        config.write_nova_conf(files, {}, edge_filters=True)
+        options: config.Options = {}
+        if in_file:
+            map_file = files.directory / 'map.json'
+            big_world.write_map_file(map_file, world)
+            options = {'edge_filters': {'map_files': map_file}}
+        config.write_nova_conf(files, options, edge_filters=True)
         services.configure(files.nova_conf)
         databases.fill(
             files.database, files.cell0_database, config.TRANSPORT_URL
         )
-        if in_file:
-            write_map_file(map_file, world)
-        write_aggregates(
-            files.api_database, world, has_figures=name == 'aggregates'
+        big_databases.write_aggregates(
+            files.api_database,
+            dataclasses.replace(world, has_figures=in_aggregates),
         )
-        manager: Any = host_manager.HostManager.__new__(
-            host_manager.HostManager
-        )
-        manager.aggs_by_id = {}
-        manager.host_aggregates_map = host_manager.collections.defaultdict(set)
         gc.collect()
         before_mb = memory.used_mb('VmRSS')
         start = time.perf_counter()
-        known.follow(paths)
-        manager._init_aggregates()
+        # It would ask in the background for the servers, of which are none.
+        with mock.patch.object(
+            host_manager.HostManager, '_init_instance_info'
+        ):
+            manager = host_manager.HostManager()
         snapshot = known.now().snapshot
         start_s = time.perf_counter() - start
         gc.collect()
-        expected = 0 if name == 'no figures' else world.origins
-        if len(snapshot.origins) != expected:
-            raise AssertionError(f'{name}: {len(snapshot.origins)} origins')
+        after_mb = memory.used_mb('VmRSS')
+        if len(manager.aggs_by_id) != len(snapshot.sites):
+            raise AssertionError(f'{name}: {len(snapshot.sites)} sites')
+        last = big_world.origin_name(world.origins - 1)
+        if snapshot.knows(last) != (in_file or in_aggregates):
+            raise AssertionError(f'{name}: the figures are not as they were')
         return Figures(
             name,
             start_s,
-            memory.used_mb('VmRSS') - before_mb,
+            after_mb - before_mb,
             memory.used_mb('VmHWM') - before_mb,
         )
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
-    world = World(options.sites, options.origins)
+    world = big_world.World(
+        options.sites, options.origins, hosts_a_site=HOSTS_A_SITE
+    )
     results = []
     for name in ('no figures', 'map file', 'aggregates'):
         with multiprocessing.get_context('spawn').Pool(1) as pool:
@@ -192,7 +114,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         )
     if options.json:
         report = {
-            **dataclasses.asdict(world),
+            'sites': world.sites,
+            'origins': world.origins,
             'figures': [dataclasses.asdict(figures) for figures in results],
         }
         pathlib.Path(options.json).write_text(

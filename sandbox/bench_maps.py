@@ -10,7 +10,6 @@ import argparse
 from collections.abc import Sequence
 import dataclasses
 import gc
-import json
 import logging
 import multiprocessing
 import pathlib
@@ -26,6 +25,7 @@ from sandbox import big_world
 from sandbox import config
 from sandbox import databases
 from sandbox import memory
+from sandbox import report
 from sandbox import services
 
 HOSTS_A_SITE = 4
@@ -112,15 +112,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 f'{figures.peak_mb:.0f} MB',
             )
         )
-    if options.json:
-        report = {
-            'sites': world.sites,
-            'origins': world.origins,
-            'figures': [dataclasses.asdict(figures) for figures in results],
-        }
-        pathlib.Path(options.json).write_text(
-            json.dumps(report, indent=2) + '\n'
-        )
+    told = {
+        'sites': world.sites,
+        'origins': world.origins,
+        'figures': [dataclasses.asdict(figures) for figures in results],
+    }
+    report.write(told, options.json)
     return 0
 
 
@@ -135,9 +132,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         '--origins', type=int, default=300, help='default: %(default)s'
     )
-    parser.add_argument(
-        '--json', metavar='FILE', help='where to write the figures as JSON'
-    )
+    report.add_option(parser)
     return parser
 
 

@@ -14,7 +14,6 @@ import ipaddress
 import json
 import logging
 import os
-import pathlib
 import random
 import statistics
 import time
@@ -28,6 +27,7 @@ from edge_filters import conf
 from edge_filters.api import directory
 from edge_filters.api import middleware
 from edge_filters.origins import prefixes
+from sandbox import report
 
 SEED = 20261123
 ORIGINS = 300
@@ -181,15 +181,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     worst_us = max(it['with_us'] - it['without_us'] for it in figures.values())
     verdict = 'under' if worst_us < LIMIT_US else 'OVER'
     print(f'At most {worst_us:.0f} us more: {verdict} {LIMIT_US:.0f} us.')
-    if options.json:
-        report = {
-            'prefixes': options.prefixes,
-            'requests': options.requests,
-            'figures': figures,
-        }
-        pathlib.Path(options.json).write_text(
-            json.dumps(report, indent=2) + '\n'
-        )
+    told = {
+        'prefixes': options.prefixes,
+        'requests': options.requests,
+        'figures': figures,
+    }
+    report.write(told, options.json)
     return 0
 
 
@@ -204,9 +201,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         '--requests', type=int, default=2000, help='default: %(default)s'
     )
-    parser.add_argument(
-        '--json', metavar='FILE', help='where to write the figures as JSON'
-    )
+    report.add_option(parser)
     return parser
 
 

@@ -23,6 +23,7 @@ import time
 from edge_filters import spelling
 from edge_filters.origins import prefixes
 from sandbox import memory
+from sandbox import report
 
 ORIGINS = 300
 LOOKUPS = 100_000
@@ -178,14 +179,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 f'{figures.lookup_us:.2f} us',
             )
         )
-    if options.json:
-        report = {
-            'prefixes': options.count,
-            'figures': [dataclasses.asdict(figures) for figures in results],
-        }
-        with open(options.json, 'w') as file:
-            json.dump(report, file, indent=2)
-            file.write('\n')
+    told = {
+        'prefixes': options.count,
+        'figures': [dataclasses.asdict(figures) for figures in results],
+    }
+    report.write(told, options.json)
     return 0
 
 
@@ -200,9 +198,7 @@ def _parser() -> argparse.ArgumentParser:
         default=1_000_000,
         help='how many prefixes (default: %(default)s)',
     )
-    parser.add_argument(
-        '--json', metavar='FILE', help='where to write the figures as JSON'
-    )
+    report.add_option(parser)
     return parser
 
 

@@ -16,7 +16,6 @@ from concurrent import futures
 import contextlib
 import dataclasses
 import functools
-import json
 import multiprocessing
 import pathlib
 import statistics
@@ -28,6 +27,7 @@ from sandbox import bench_figures
 from sandbox import bench_hosts
 from sandbox import bench_maps
 from sandbox import big_world
+from sandbox import report
 from sandbox import turns
 
 HOSTS = (1000, 10000, 50000)
@@ -339,14 +339,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for row in run(bench, options.figures):
             print(row, flush=True)
             rows.append(row)
-    if options.json:
-        report = {
-            'effort': dataclasses.asdict(effort),
-            'figures': [row.report() for row in rows],
-        }
-        pathlib.Path(options.json).write_text(
-            json.dumps(report, indent=2) + '\n'
-        )
+    told = {
+        'effort': dataclasses.asdict(effort),
+        'figures': [row.report() for row in rows],
+    }
+    report.write(told, options.json)
     return 0
 
 
@@ -376,9 +373,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         '--quick', action='store_true', help='measure less, and shorter'
     )
-    parser.add_argument(
-        '--json', metavar='FILE', help='where to write the figures as JSON'
-    )
+    report.add_option(parser)
     return parser
 
 

@@ -493,6 +493,7 @@ def settle(
     :param project_origins: the known ones of what the table says of the
         server's project
     """
+    named = {*request.origins, *request.flavor_origins}
     if project_origins and not request.has_users:
         request = dataclasses.replace(
             request, origins=tuple(project_origins), origin_source='project'
@@ -513,7 +514,8 @@ def settle(
                 f'{origins_request.ORIGIN.name} too',
             )
             request = _with_problem(request, problem)
-    return request
+    hidden = frozenset(request.origins) - named
+    return dataclasses.replace(request, hidden_origins=hidden)
 
 
 def _with_resolved(
@@ -528,8 +530,9 @@ def _with_resolved(
         origin, why = None, 'belongs to no origin'
         try:
             origin = find(client)
-        except ValueError as error:
-            why = str(error)
+        except ValueError:
+            # Their names are not for everybody.
+            why = 'has addresses of several origins; give a longer prefix'
         if origin is None:
             problems.append(f'{spelling.shown_network(client)} {why}')
         else:

@@ -51,7 +51,7 @@ def no_site(
     :param outlooks: of the places that there are
     :param details: what it may tell of sites: 'none', 'figures' or 'names'
     """
-    wanted = f'No edge site{_wanted(request)}'
+    wanted = f'No edge site{_wanted(request, details)}'
     if details == 'none':
         return shorten(wanted)
     outlooks = [it for it in outlooks if it.latency.place.sites]
@@ -89,7 +89,7 @@ def no_room(
         )
     wanted = (
         'No host with room for the server, and with all that it requires, at '
-        f'{sites}{_wanted(request)}'
+        f'{sites}{_wanted(request, details)}'
     )
     text = f'{wanted}: nearest {_site(nearest, details == "names")}'
     if details == 'none' or not _has_figure(nearest):
@@ -97,7 +97,7 @@ def no_room(
     return text if len(text) <= MAX_CHARS else shorten(wanted)
 
 
-def _wanted(request: origins_request.Request) -> str:
+def _wanted(request: origins_request.Request, details: str) -> str:
     """Return what a server asks of a site, in words after 'site'."""
     words = ''
     if request.sites is not None:
@@ -106,10 +106,9 @@ def _wanted(request: origins_request.Request) -> str:
     if request.tiers is not None:
         names = spelling.listed(sorted(request.tiers))
         words += f' of tier {names or "none (hint and flavor differ)"}'
-    users = [
-        *(f'origin {name}' for name in request.origins),
-        *(f'position {at[0]:g},{at[1]:g}' for at in request.near),
-    ]
+    if request.avoid_sites:
+        words += ' but those to be avoided'
+    users = _users(request, details)
     if not users:
         return words
     limits = []
@@ -120,15 +119,32 @@ def _wanted(request: origins_request.Request) -> str:
     if request.max_loss_pct is not None:
         limits.append(f'loss {request.max_loss_pct:g} %')
     if limits:
-        return f'{words} within {", ".join(limits)} of {_few(users)}'
+        return f'{words} within {", ".join(limits)} of {users}'
     is_strict = request.unmeasured in ('reject', 'estimate')
     how = 'measured' if is_strict else 'reachable'
-    return f'{words} {how} from {_few(users)}'
+    return f'{words} {how} from {users}'
 
 
-def _few(users: list[str]) -> str:
-    more = f' and {len(users) - 1} more' if len(users) > 1 else ''
-    return users[0] + more
+def _users(request: origins_request.Request, details: str) -> str:
+    """Return whence its users come, in words; empty: nobody knows.
+
+    An origin that an address or the table of projects led to may have the
+    name of a site.
+    """
+    origins = request.origins
+    if details != 'names':
+        origins = tuple(
+            it for it in origins if it not in request.hidden_origins
+        )
+    users = [
+        *(f'origin {name}' for name in origins),
+        *(f'position {at[0]:g},{at[1]:g}' for at in request.near),
+    ]
+    count = len(request.origins) + len(request.near)
+    if count and not users:
+        return 'its users'
+    more = f' and {count - 1} more' if count > 1 else ''
+    return users[0] + more if users else ''
 
 
 def _nearest(

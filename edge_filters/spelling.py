@@ -31,6 +31,10 @@ _NAME = re.compile(NAME_PATTERN)
 _NUMBER = re.compile(NUMBER_PATTERN)
 _NETWORK = re.compile(NETWORK_PATTERN)
 
+# Texts that many have, and how many there may be.
+_SHARED: dict[str, str] = {}
+_MAX_SHARED = 100_000
+
 
 def parse_name(text: str) -> str:
     """Return the name of an origin or a site in its one spelling.
@@ -56,6 +60,18 @@ def parse_number(text: str, maximum: float = math.inf) -> float:
     if number > maximum:
         raise ValueError(f'is more than {maximum:g}')
     return number
+
+
+def shared(text: str) -> str:
+    """Return the object that others have for an equal text, if there is one.
+
+    Thousands of figures have the same names. What :func:`sys.intern` is given
+    some releases of Python never let go of, and edge sites could make up ever
+    new names.
+    """
+    if len(_SHARED) >= _MAX_SHARED:
+        _SHARED.clear()
+    return _SHARED.setdefault(text, text)
 
 
 def parse_degrees(text: str, maximum: float) -> float:

@@ -118,7 +118,8 @@ A negative number would prefer the farthest site and is refused.
 
 Possible values:
 
-* 0: the weigher has no influence.
+* 0: the weigher has no influence, and what Placement is asked for is not
+  narrowed to the nearest sites.
 * A number up to 1,000,000,000: the multiplier of the weigher.
 
 Related options:
@@ -283,8 +284,10 @@ narrowed.
 
 Possible values:
 
-* A number of hosts. More than ``max_placement_results`` cannot be had, and
-  counts as that.
+* A number of hosts. More than half of ``max_placement_results`` counts as
+  that: Placement would leave out some of the sites that are asked for. Where
+  the sites that fit into one query are too small for so many, ten for each
+  server are enough.
 
 Related options:
 

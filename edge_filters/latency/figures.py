@@ -10,10 +10,10 @@ import collections.abc
 import itertools
 import math
 import operator
-import sys
 import types
 import typing
 
+from edge_filters import spelling
 from edge_filters.latency import sample
 
 # The values of one field in all figures: as they are, or as an array in which
@@ -35,8 +35,8 @@ class Figures(collections.abc.Mapping[str, sample.Sample]):
     def __init__(
         self, figures: collections.abc.Mapping[str, sample.Sample]
     ) -> None:
-        # Interned, as the figures of most sites have the same names.
-        self._names = tuple(map(sys.intern, sorted(figures)))
+        # Most sites have figures of the same names.
+        self._names = tuple(map(spelling.shared, sorted(figures)))
         rows = [figures[name] for name in self._names]
         self._first: _Values = tuple(rows[0]) if rows else ()
         # By the place of their field, where not all are as the first.

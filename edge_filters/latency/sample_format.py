@@ -3,7 +3,6 @@
 
 import datetime
 import re
-import sys
 
 from edge_filters import spelling
 from edge_filters.latency import sample
@@ -114,7 +113,7 @@ def _parse_source(fields: dict[str, str]) -> str | None:
             '32 letters'
         )
     # Thousands of figures are by the same.
-    return source and sys.intern(source)
+    return source and spelling.shared(source)
 
 
 def format_sample(figure: sample.Sample) -> str:

@@ -213,6 +213,7 @@ class Request:
     :param near: the same as latitude and longitude in degrees
     :param origin_source: who told: 'hint', 'flavor' or 'project'; empty:
         nobody
+    :param hidden_origins: those of its origins that it does not name itself
     :param flavor_origins: origins of the flavor, whoever told
     :param max_rtt_ms: its budget, in milliseconds; None: none
     :param max_jitter_ms: likewise
@@ -230,6 +231,7 @@ class Request:
     clients: tuple[spelling.Network, ...] = ()
     near: tuple[tuple[float, float], ...] = ()
     origin_source: str = ''
+    hidden_origins: frozenset[str] = frozenset()
     flavor_origins: tuple[str, ...] = ()
     max_rtt_ms: float | None = None
     max_jitter_ms: float | None = None

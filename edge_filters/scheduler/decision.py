@@ -223,6 +223,17 @@ class Decision:
             self._site_verdicts[place] = verdict
         return verdict
 
+    def may_be_at(self, place: latency_snapshot.Place) -> bool:
+        """Return whether a server may run at a place, as far as it is known.
+
+        It may move within a site that is draining. Where nobody knows whence
+        it moves, the filters may still see it in the candidates.
+        """
+        if self.judge_site(place).passes:
+            return True
+        is_lost = self.is_move and self.source is None
+        return is_lost and self.status(place) == 'draining'
+
     def status(self, place: latency_snapshot.Place) -> str:
         """Return why a place that would do is closed; empty: it is not."""
         if self.judge_site(place).passes:

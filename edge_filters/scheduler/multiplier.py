@@ -31,22 +31,22 @@ class Multipliers:
     def __init__(self, default: float) -> None:
         self._default = default
         self._warnings = ratelimit.RateLimit()
-        self._aggregates: _Aggregates = {}
-        self._by_host: dict[str, float] = {}
+        # What was read from which aggregates, by host: one object, so that no
+        # thread has the one without the other.
+        self._known: tuple[_Aggregates, dict[str, float]] = ({}, {})
 
     def refresh(self) -> None:
         """Take note of aggregates that have changed."""
         aggregates = nova_compat.multiplied()
-        if aggregates is not self._aggregates:
-            # Two threads may both do it, with the same result.
-            self._by_host = self._read(aggregates)
-            self._aggregates = aggregates
+        if aggregates is not self._known[0]:
+            self._known = aggregates, self._read(aggregates)
 
     def of(self, host: str) -> float:
         """Return the multiplier that counts for a host."""
-        if not self._by_host:
+        _, by_host = self._known
+        if not by_host:
             return self._default
-        return self._by_host.get(host.lower(), self._default)
+        return by_host.get(host.lower(), self._default)
 
     def _read(self, aggregates: _Aggregates) -> dict[str, float]:
         by_host: dict[str, float] = {}

@@ -97,13 +97,14 @@ class Watch:
         def followed(
             manager: typing.Any, *args: typing.Any, **kwargs: typing.Any
         ) -> typing.Any:
-            with self._telling:
-                self._try(lambda: self._note((*args, *kwargs.values())))
-                try:
+            try:
+                with self._telling:
+                    self._try(lambda: self._note((*args, *kwargs.values())))
                     return method(manager, *args, **kwargs)
-                finally:
-                    # Nova has the aggregate even where its method fails later.
-                    self._update_from(manager)
+            finally:
+                # Nova has the aggregate even where its method fails later.
+                # Others need not wait: the order of changes is Nova's.
+                self._update_from(manager)
 
         return followed
 
@@ -254,13 +255,13 @@ class Watch:
                 return str(host)
         return None
 
-    def set_request_filter(self, wanted: _Method, kind: type) -> None:
+    def set_request_filter(self, wanted: _Method | None, kind: type) -> None:
         """Have Nova call a request filter, in place of any of its kind."""
         known = getattr(request_filter, 'ALL_REQUEST_FILTERS', None)
         if isinstance(known, list):
             others = [it for it in known if not isinstance(it, kind)]
-            known[:] = [*others, wanted]
-        elif self._warnings.is_due('request filters'):
+            known[:] = [*others, wanted] if wanted else others
+        elif wanted and self._warnings.is_due('request filters'):
             LOG.warning(
                 'This Nova has no list of request filters: Placement is asked '
                 'as without edge-filters, and users do not see why a server '
@@ -414,8 +415,11 @@ def count_hosts() -> int:
     return _WATCH.count_hosts()
 
 
-def set_request_filter(wanted: _Method, kind: type) -> None:
-    """Have Nova call a request filter, in place of any other of its kind."""
+def set_request_filter(wanted: _Method | None, kind: type) -> None:
+    """Have Nova call a request filter, in place of any of its kind.
+
+    :param wanted: the filter; None: none of that kind
+    """
     _WATCH.set_request_filter(wanted, kind)
 
 

@@ -9,6 +9,7 @@ this reason, and no other, reaches the user.
 """
 
 import collections.abc
+import dataclasses
 import math
 import typing
 import zlib
@@ -18,13 +19,15 @@ from nova import objects
 import nova.conf
 from nova.scheduler import utils
 from nova.scheduler.client import report
+import os_traits
 from oslo_log import log as logging
 
 from edge_filters import conf
 from edge_filters import proximity
+from edge_filters import ratelimit
 from edge_filters import refusal
-from edge_filters.latency import metadata
 from edge_filters.latency import snapshot as latency_snapshot
+from edge_filters.origins import request as origins_request
 from edge_filters.scheduler import decision
 from edge_filters.scheduler import nova_compat
 
@@ -39,7 +42,8 @@ MAX_QUERY_CHARS = 8000
 # The least number of hosts for each server of a request.
 _HOSTS_A_SERVER = 10
 
-# How many times Placement may be asked before Nova asks it.
+# How many times Placement may be asked before Nova asks it; like Nova's own
+# query, each may be two where CPUs are pinned.
 _MAX_QUERIES = 2
 
 # How much more is asked for than needed, as some hosts have no room.
@@ -48,8 +52,7 @@ _HEADROOM = 2.0
 # What of the hints of a server makes Nova ask for all candidates.
 _OF_OTHER_SERVERS = ('same_host', 'different_host')
 
-# The trait of providers that are no hosts, such as shared disks.
-_SHARES = 'MISC_SHARES_VIA_AGGREGATE'
+_WARNINGS = ratelimit.RateLimit()
 
 
 class _Site(typing.NamedTuple):
@@ -102,7 +105,8 @@ class _Query:
         ):
             # Hosts that do not tell their pinned CPUs yet; so does Nova.
             resources = self._resources(aggregates, False)
-            computes |= self._computes(resources, at_most) or set()
+            others = self._computes(resources, at_most)
+            computes = None if others is None else computes | others
         return None if computes is None else len(computes)
 
     def _resources(
@@ -127,7 +131,8 @@ class _Query:
         return {
             summary.get('root_provider_uuid') or uuid
             for uuid, summary in found[1].items()
-            if _SHARES not in summary.get('traits', ())
+            if os_traits.MISC_SHARES_VIA_AGGREGATE
+            not in summary.get('traits', ())
         }
 
 
@@ -137,8 +142,6 @@ class EdgeRequestFilter:
     :param settings: the options
     :param enabled_filters: names of the filters that decide later
     """
-
-    __name__ = 'edge_request_filter'
 
     def __init__(
         self,
@@ -162,8 +165,9 @@ class EdgeRequestFilter:
             return self._narrow(context, spec)
         except exception.RequestFilterFailed:
             raise
-        except Exception:
-            LOG.exception('What Placement is asked for is not narrowed')
+        except Exception as error:
+            if _WARNINGS.is_due(type(error).__name__):
+                LOG.exception('What Placement is asked for is not narrowed')
             return False
 
     def _narrow(self, context: typing.Any, spec: typing.Any) -> bool:
@@ -181,25 +185,34 @@ class EdgeRequestFilter:
                 words = f'refused: {decided.refusal}'
                 self._refuse(decided, words, decided.refusal)
             return False
-        if _may_be_draining(decided):
-            return False
         ranks = self._ranks(decided)
         if not ranks:
             self._refuse_all(decided)
         if not _may_narrow(spec, decided):
             return False
         within = _hosts_within(spec)
-        sites = self._sites(decided, ranks, within)
         is_hard = latency_snapshot.NOWHERE not in ranks
+        if not is_hard and not self._is_hidden(decided, within):
+            return False
+        sites = self._sites(decided, ranks, within)
         if is_hard and not sites:
             # Placement will say that there is nothing.
             sites = self._sites(decided, ranks, None)
-        if is_hard or (
+        return self._ask(context, spec, decided, sites, is_hard)
+
+    def _is_hidden(
+        self, decided: decision.Decision, within: set[str] | None
+    ) -> bool:
+        """Return whether the nearest host may be one Placement leaves out.
+
+        :param within: the hosts that a request may have; None: all
+        """
+        count = nova_compat.count_hosts() if within is None else len(within)
+        return (
             decided.has_order
-            and _count_hosts(within) > CONF.scheduler.max_placement_results
-        ):
-            return self._ask(context, spec, decided, sites, is_hard)
-        return False
+            and self._settings.edge_latency_weight_multiplier > 0
+            and count > CONF.scheduler.max_placement_results
+        )
 
     def _ranks(
         self, decided: decision.Decision
@@ -214,7 +227,7 @@ class EdgeRequestFilter:
             latency_snapshot.NOWHERE,
             *decided.snapshot.all_places(),
         }:
-            if self._judges_sites and not decided.judge_site(place).passes:
+            if self._judges_sites and not decided.may_be_at(place):
                 continue
             verdict = decided.judge_latency(place)
             if verdict.passes or not self._judges_latency:
@@ -274,14 +287,15 @@ class EdgeRequestFilter:
         :returns: whether it was narrowed
         """
         limit = CONF.scheduler.max_placement_results
-        ignored = len(spec.ignore_hosts or ()) if 'ignore_hosts' in spec else 0
-        needed = min(limit, self._count_needed(spec, decided) + ignored)
-        wanted = _HEADROOM * needed
+        least, needed = self._count_needed(spec, decided, limit)
+        # What Placement cuts off it cuts off in its own order.
+        wanted = min(_HEADROOM * needed, limit)
         total = sum(site.hosts for site in sites)
         if is_hard and (total <= limit or not decided.has_order):
             wanted = math.inf
         query = _Query(context, spec)
         room = query.room()
+        longest = len(_nearest(sites, math.inf, room))
         chosen: list[_Site] = []
         for _ in range(_MAX_QUERIES):
             before = chosen
@@ -298,12 +312,15 @@ class EdgeRequestFilter:
                 return False
             if is_all and not found:
                 self._refuse_for_room(decided, sites)
+            if len(chosen) == longest < len(sites):
+                # Of small sites there is no room for more.
+                needed = min(needed, least)
             if is_all or found >= needed:
                 self._require(spec, decided, chosen, sites)
                 return True
             asked = sum(site.hosts for site in chosen)
             wanted = _HEADROOM * needed * asked / max(found, 1)
-        if is_hard and len(_nearest(sites, math.inf, room)) == len(sites) > 0:
+        if is_hard and longest == len(sites) > 0:
             self._require(spec, decided, sites, sites)
             return True
         LOG.debug(
@@ -314,15 +331,22 @@ class EdgeRequestFilter:
         return False
 
     def _count_needed(
-        self, spec: typing.Any, decided: decision.Decision
-    ) -> int:
+        self, spec: typing.Any, decided: decision.Decision, limit: int
+    ) -> tuple[int, int]:
+        """Return how many hosts are the least, and how many are enough.
+
+        Hosts that Nova will ignore may be among them.
+
+        :param limit: how many candidates Placement returns
+        """
         # On a move it says how many were booted together, once.
         is_told = 'num_instances' in spec and not decided.is_move
         servers = spec.num_instances if is_told else 1
-        return max(
-            self._settings.request_filter_min_hosts,
-            _HOSTS_A_SERVER * servers,
-        )
+        ignored = len(spec.ignore_hosts or ()) if 'ignore_hosts' in spec else 0
+        least = _HOSTS_A_SERVER * servers
+        enough = max(self._settings.request_filter_min_hosts, least)
+        enough = min(enough, int(limit / _HEADROOM) or 1)
+        return least + ignored, enough + ignored
 
     def _require(
         self,
@@ -331,15 +355,18 @@ class EdgeRequestFilter:
         chosen: list[_Site],
         sites: list[_Site],
     ) -> None:
-        require(spec, _aggregates(chosen))
         all_sites = len(decided.snapshot.sites)
         words = f'Placement is asked for {len(chosen)} of {all_sites} sites'
         if len(chosen) < len(sites):
             words += f', the first of {len(sites)} that may serve it'
         if decided.has_order:
-            words += f' (the farthest: {chosen[-1].nearest.reason})'
+            farthest = max(
+                (it.nearest for it in chosen), key=proximity.distance
+            )
+            words += f' (the farthest: {farthest.reason})'
         decided.narrowed = words
         LOG.info('Edge query for server %s: %s.', decided, words)
+        require(spec, _aggregates(chosen))
 
     def _refuse_all(self, decided: decision.Decision) -> typing.NoReturn:
         """Refuse a request that no host may serve."""
@@ -355,9 +382,18 @@ class EdgeRequestFilter:
         )
         words = decision.in_words(verdicts) or 'there is no site'
         told = refusal.no_site(
-            decided.request, outlooks, self._settings.refusal_details
+            self._asked(decided), outlooks, self._settings.refusal_details
         )
         self._refuse(decided, f'no host passes: {words}', told)
+
+    def _asked(self, decided: decision.Decision) -> origins_request.Request:
+        """Return that part of a request that the enabled filters bind."""
+        nothing: dict[str, typing.Any] = {}
+        if not self._judges_sites:
+            nothing.update(sites=None, tiers=None, avoid_sites=frozenset())
+        if not self._judges_latency:
+            nothing.update(origins=(), near=())
+        return dataclasses.replace(decided.request, **nothing)
 
     def _outlook(
         self, decided: decision.Decision, place: latency_snapshot.Place
@@ -374,8 +410,13 @@ class EdgeRequestFilter:
     ) -> typing.NoReturn:
         """Refuse a request for which Placement has no candidate."""
         nearest = sites[0].nearest
+        asked = self._asked(decided)
+        if decided.falls_back:
+            asked = dataclasses.replace(
+                asked, max_rtt_ms=None, max_jitter_ms=None, max_loss_pct=None
+            )
         told = refusal.no_room(
-            decided.request,
+            asked,
             nearest,
             len(sites),
             self._settings.refusal_details,
@@ -398,10 +439,10 @@ def enable(
     enabled_filters: collections.abc.Container[str],
 ) -> None:
     """Have Nova call a request filter of ours; once, however often asked."""
+    wanted = None
     if settings.request_filter:
-        nova_compat.set_request_filter(
-            EdgeRequestFilter(settings, enabled_filters), EdgeRequestFilter
-        )
+        wanted = EdgeRequestFilter(settings, enabled_filters)
+    nova_compat.set_request_filter(wanted, EdgeRequestFilter)
 
 
 def require(spec: typing.Any, aggregates: list[str]) -> None:
@@ -446,19 +487,6 @@ def _may_narrow(spec: typing.Any, decided: decision.Decision) -> bool:
     return not decided.is_move or nova_compat.count_cells() == 1
 
 
-def _may_be_draining(decided: decision.Decision) -> bool:
-    """Return whether a server may move within a site that is draining.
-
-    Where nobody knows whence it moves, the filters may see it in the
-    candidates.
-    """
-    return (
-        decided.is_move
-        and decided.source is None
-        and metadata.Status.DRAINING in decided.snapshot.closed.values()
-    )
-
-
 def _hosts_within(spec: typing.Any) -> set[str] | None:
     """Return the hosts that other request filters leave; None: all.
 
@@ -479,10 +507,6 @@ def _destination(spec: typing.Any) -> typing.Any:
     if 'requested_destination' not in spec:
         return None
     return spec.requested_destination
-
-
-def _count_hosts(within: set[str] | None) -> int:
-    return nova_compat.count_hosts() if within is None else len(within)
 
 
 def _nearest(sites: list[_Site], hosts: float, room: int) -> list[_Site]:

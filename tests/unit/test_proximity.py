@@ -779,6 +779,32 @@ class SettleTest(base.TestCase):
         )
         return settled, [str(problem) for problem in settled.problems]
 
+    def test_hidden(self):
+        """What the server or its flavor did not name itself is hidden."""
+        for asked, project, hidden in (
+            ({'origins': ('paris',), 'clients': (self.LYON,)}, (), {'lyon'}),
+            ({'origins': ('lyon',), 'clients': (self.LYON,)}, (), set()),
+            ({}, ('paris',), {'paris'}),
+            ({'origins': ('paris',)}, ('lyon',), set()),
+        ):
+            settled, _ = self._settle(False, project, **asked)
+            self.assertEqual(hidden, settled.hidden_origins)
+
+    def test_several_origins(self):
+        """Which origins a prefix is of, if several, is not for everybody."""
+
+        def find(where):
+            raise ValueError('has addresses of par-01 and lyo-01')
+
+        settled = proximity.settle(
+            request.Request(origin_source='hint', clients=(self.LYON,)),
+            self.SITES,
+            False,
+            find,
+        )
+        (problem,) = settled.problems
+        self.assertIn('has addresses of several origins', str(problem))
+
     def test_addresses(self):
         """An address counts as the origin it belongs to."""
         for is_move in (False, True):

@@ -5,13 +5,14 @@ import fixtures
 from nova import objects
 import nova.conf
 from nova.scheduler import host_manager
-from nova.scheduler import request_filter
+from nova.scheduler import request_filter as nova_request_filter
 
 from edge_filters import ratelimit
 from edge_filters.origins import map_files
 from edge_filters.scheduler import decision
 from edge_filters.scheduler import known
 from edge_filters.scheduler import nova_compat
+from edge_filters.scheduler import request_filter
 from tests.unit import base
 
 nova.conf.CONF([], project='nova', default_config_files=[])
@@ -81,11 +82,12 @@ class TestCase(base.TestCase):
         self.patch(known, '_maps', map_files.MapFiles(()))
         self.patch(known, '_known', known._known)
         self.patch(decision, '_WARNINGS', ratelimit.RateLimit())
+        self.patch(request_filter, '_WARNINGS', ratelimit.RateLimit())
         # Undone after each test: it would go on to follow Nova's class.
         self.patch(nova_compat, 'follow_aggregates', lambda: None)
         # Where our classes put a request filter.
-        of_nova = list(request_filter.ALL_REQUEST_FILTERS)
-        self.patch(request_filter, 'ALL_REQUEST_FILTERS', of_nova)
+        of_nova = list(nova_request_filter.ALL_REQUEST_FILTERS)
+        self.patch(nova_request_filter, 'ALL_REQUEST_FILTERS', of_nova)
         self.log = self.useFixture(fixtures.FakeLogger('edge_filters'))
 
     def set_options(self, group='edge_filters', **options):

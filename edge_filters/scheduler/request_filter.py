@@ -77,12 +77,14 @@ class _Query:
 
     def __init__(self, context: typing.Any, spec: typing.Any) -> None:
         self._context = context
-        self._spec = spec
+        # Once, as a server may have thousands of hints; Nova, too, makes
+        # several queries of one spec.
+        self._spec = spec.obj_clone()
+        require(self._spec, [])
 
     def room(self) -> int:
         """Return how many aggregates more can be asked for."""
-        # An empty UUID, as what is asked for has to be copied anyway.
-        query = self._resources([''], True).to_querystring()
+        query = self._resources([], True).to_querystring()
         # A UUID of 36 characters, and a comma of three.
         return int((MAX_QUERY_CHARS - len(query)) // 39)
 
@@ -112,11 +114,13 @@ class _Query:
     def _resources(
         self, aggregates: list[str], translates: bool
     ) -> typing.Any:
-        spec = self._spec.obj_clone()
-        require(spec, aggregates)
+        self._spec.requested_destination.aggregates[-1] = ','.join(aggregates)
         # Only for hosts that are named does it need a HostManager.
         return utils.resources_from_request_spec(
-            self._context, spec, None, enable_pinning_translate=translates
+            self._context,
+            self._spec,
+            None,
+            enable_pinning_translate=translates,
         )
 
     def _computes(
@@ -234,6 +238,10 @@ class EdgeRequestFilter:
                 ranks[place] = 0
             elif decided.falls_back and verdict.cost_ms is not None:
                 ranks[place] = 1
+        if latency_snapshot.NOWHERE in ranks:
+            # Hosts in no site pass, and nobody falls back before they are
+            # full.
+            return {place: rank for place, rank in ranks.items() if not rank}
         return ranks
 
     def _sites(

@@ -766,6 +766,14 @@ class SoftTest(RequestFilterTestCase):
         self.enable()
         self.assertEqual(['shut', 'old', 'far'], self.boot(PARIS)[:3])
 
+    def test_fallback(self):
+        """Sites over the budget do not keep out hosts that pass."""
+        hints = within('0.5', unmeasured='accept', fallback='nearest')
+        self.assertIsNone(self.boot(hints))
+        self.set_world(*line(30, 10), ({'edge:site': 'new'}, ['n1', 'n2']))
+        self.set_options(request_filter_min_hosts=1)
+        self.assertIsNone(self.boot(hints))
+
     def test_equally_far(self):
         """Of sites that are equally far each server begins with another."""
         sites = line(30, 10)

@@ -245,6 +245,20 @@ class NoSiteTest(NoSiteTestCase):
             told,
         )
 
+    def test_sites_to_avoid(self):
+        """That there are sites to be avoided is told, without their names."""
+        for avoided, told in (
+            (('par',), ': nearest 40 ms; 1 not measured'),
+            (('par', 'lyo', 'mrs'), ': there is no such site'),
+        ):
+            self.assertEqual(
+                'No edge site but those to be avoided within 5 ms of origin '
+                f'paris{told}',
+                self.told(
+                    self.SITES, max_rtt_ms=5.0, avoid_sites=frozenset(avoided)
+                ),
+            )
+
     def test_of_the_sites_asked_for(self):
         """The nearest is the nearest of those that the server may run at."""
         for asked in (

@@ -494,6 +494,14 @@ class HardTest(RequestFilterTestCase):
             self.log.output,
         )
 
+    def test_no_candidate_to_fall_back_on(self):
+        """Where a server falls back, its budget is not what is wrong."""
+        self.placement.full = {'par-1', 'par-2', 'lyo-1', 'lyo-2'}
+        self.assertIn(
+            'at the 2 edge sites reachable from origin paris: nearest 3 ms',
+            self.refusal(within(2, fallback='nearest')),
+        )
+
     def test_no_site(self):
         """Where no site can serve it, the user and the operator are told."""
         for details, told in (
@@ -516,8 +524,13 @@ class HardTest(RequestFilterTestCase):
             )
         self.assert_queries(0)
 
-    def test_no_site_without_the_site_filter(self):
+    def test_no_site_for_one_filter(self):
         """What no enabled filter of ours refuses is not what is wrong."""
+        self.enable('EdgeSiteFilter')
+        self.assertEqual(
+            'No edge site among x: there is no such site',
+            self.refusal(within(1, site='x')),
+        )
         self.enable('EdgeLatencyFilter')
         self.assertEqual(
             'No edge site within 1 ms of origin paris: nearest 2 ms; 1 not '
@@ -598,8 +611,8 @@ class HardTest(RequestFilterTestCase):
         self.set_world(near, *line(9))
         self.boot(within(3))
         (query,) = self.placement.queries
-        # Three aggregates are too many, and two would be.
-        room = len(query) - 3 * 39 + 1
+        # Of its two aggregates there is space for one.
+        room = len(query) - 3 * 39 + 3
         self.patch(request_filter, 'MAX_QUERY_CHARS', room)
         self.assertIsNone(self.boot(within(3)))
 
@@ -700,6 +713,7 @@ class SoftTest(RequestFilterTestCase):
             (21, 2, False, 1, 2, 9),
             (0, 2, True, 1, 1, 2),
             (0, 1, False, 25, 1, 5),
+            (30, 1, False, 25, 2, 13),
             (0, 9, False, 200, 1, 6),
         ):
             self.set_options(request_filter_min_hosts=min_hosts)
@@ -888,11 +902,13 @@ class ComposesTest(RequestFilterTestCase):
 
     def test_case(self):
         """Host names are matched without case."""
-        keys, _ = line(1)[0]
+        (one, _), (other, _) = line(2)
         zone = {'availability_zone': 'az'}
-        self.set_world((keys, ['H-1']), (zone, ['H-1']))
+        self.set_world(
+            (one, ['H-1']), (other, ['h-2']), (zone, ['H-1', 'h-2'])
+        )
         self.assertEqual(
-            ['s00'], self._boot(within(9), [base.aggregate_uuid(1)])
+            ['s00', 's01'], self._boot(within(9), [base.aggregate_uuid(2)])
         )
 
     def test_zone_without_a_site(self):

@@ -54,7 +54,7 @@ def no_site(
     wanted = f'No edge site{_wanted(request, details)}'
     if details == 'none':
         return shorten(wanted)
-    outlooks = [it for it in outlooks if it.latency.place.sites]
+    outlooks = list(outlooks)
     reasons = [
         *_nearest(outlooks, details == 'names'),
         *_closed(outlooks, details == 'names'),

@@ -328,8 +328,9 @@ class Watch:
                         changes[aggregate_id] = self._parse(aggregate)
                 except Exception:
                     LOG.exception('Aggregate %s stays as it was', aggregate_id)
-            self._snapshot = self._snapshot.replace(changes)
+            # In this order: whoever has a site finds its aggregates.
             self._aggregates = aggregates
+            self._snapshot = self._snapshot.replace(changes)
             self._note_multipliers(changes)
 
     def _note_multipliers(

@@ -202,6 +202,9 @@ class EdgeRequestFilter:
         if is_hard and not sites:
             # Placement will say that there is nothing.
             sites = self._sites(decided, ranks, None)
+        if not is_hard and (not sites or sites[0].nearest.cost_ms is None):
+            # Nobody knows which is the nearest.
+            return False
         return self._ask(context, spec, decided, sites, is_hard)
 
     def _is_hidden(
@@ -407,6 +410,8 @@ class EdgeRequestFilter:
         self, decided: decision.Decision, place: latency_snapshot.Place
     ) -> refusal.Outlook:
         latency = decided.judge_latency(place)
+        if not self._judges_latency:
+            latency = latency._replace(passes=True)
         if not self._judges_sites:
             return refusal.Outlook(latency._replace(passes=True), latency)
         return refusal.Outlook(

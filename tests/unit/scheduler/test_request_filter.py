@@ -538,6 +538,15 @@ class HardTest(RequestFilterTestCase):
             self.refusal(within(1, site='lyo')),
         )
 
+    def test_closed_site_for_one_filter(self):
+        """A site that is closed is told, however far it is."""
+        self.enable('EdgeSiteFilter')
+        self.set_world(*line(2, status='draining'))
+        self.assertEqual(
+            'No edge site among s01: one at 2 ms is draining',
+            self.refusal(within(1, site='s01')),
+        )
+
     def test_only_ignored_hosts_left(self):
         """Where the only candidate is ignored, later filters say so."""
         spec = base.request_spec(within(3), ignore_hosts=['lyo-2'])
@@ -787,6 +796,12 @@ class SoftTest(RequestFilterTestCase):
         self.set_world(*line(30, 10), ({'edge:site': 'new'}, ['n1', 'n2']))
         self.set_options(request_filter_min_hosts=1)
         self.assertIsNone(self.boot(hints))
+
+    def test_nothing_known(self):
+        """Where nobody knows how far any site is, none is preferred."""
+        hints = {'edge:near': ['1,2']}
+        self.assertIsNone(self.boot(hints))
+        self.assert_queries(0)
 
     def test_equally_far(self):
         """Of sites that are equally far each server begins with another."""

@@ -57,7 +57,8 @@ class BootTest(base.EdgeFiltersTest):
         for hints, why in (
             (
                 {'origin': origin, 'max_rtt_ms': 8, 'avoid_site': near},
-                f'No edge site within 8 ms of origin {origin}: nearest 12 ms',
+                'No edge site but those to be avoided within 8 ms of origin '
+                f'{origin}: nearest 12 ms',
             ),
             (
                 {'tier': tier},

@@ -502,9 +502,7 @@ def settle(
     if is_move and not is_known:
         request = _with_known_origins(request, snapshot, project_origins)
     if request.has_budget and not request.has_users:
-        request = dataclasses.replace(
-            request, max_rtt_ms=None, max_jitter_ms=None, max_loss_pct=None
-        )
+        request = request.without_budget()
         told = {term.name for term in origins_request.USERS}
         if is_move or not any(it.name in told for it in request.problems):
             problem = origins_request.Problem(

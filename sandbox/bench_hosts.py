@@ -2,6 +2,7 @@
 """WHAT DOES A HOST COST? Our filter and weigher in Nova's own handlers."""
 
 from collections.abc import Iterator
+import functools
 import itertools
 import pathlib
 from typing import Any
@@ -65,27 +66,15 @@ def prepare(world: big_world.World, folder: pathlib.Path) -> turns.Measures:
     weight_handler = weights.HostWeightHandler()
     requests = _requests(world)
 
-    def run_filter(
-        one: Any, requests: Iterator[Any] = requests
+    def run(
+        handle: Any, one: Any, requests: Iterator[Any] = requests
     ) -> turns.Measure:
         return _per_host(
-            world,
-            requests,
-            lambda spec: filter_handler.get_filtered_objects(
-                [one], hosts, spec
-            ),
+            world, requests, lambda spec: handle([one], hosts, spec)
         )
 
-    def run_weigher(
-        one: Any, requests: Iterator[Any] = requests
-    ) -> turns.Measure:
-        return _per_host(
-            world,
-            requests,
-            lambda spec: weight_handler.get_weighed_objects(
-                [one], hosts, spec
-            ),
-        )
+    run_filter = functools.partial(run, filter_handler.get_filtered_objects)
+    run_weigher = functools.partial(run, weight_handler.get_weighed_objects)
 
     def decided() -> Iterator[Any]:
         """Return requests that another class of ours has decided on."""

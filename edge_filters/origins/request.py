@@ -262,6 +262,12 @@ class Request:
             and self.max_loss_pct is None
         )
 
+    def without_budget(self) -> 'Request':
+        """Return the same request of users who tolerate anything."""
+        return dataclasses.replace(
+            self, max_rtt_ms=None, max_jitter_ms=None, max_loss_pct=None
+        )
+
 
 _NOTHING = Request()
 

@@ -234,12 +234,16 @@ class Decision:
         is_lost = self.is_move and self.source is None
         return is_lost and self.status(place) == 'draining'
 
+    @functools.cached_property
+    def _opened(self) -> latency_snapshot.Snapshot:
+        """The sites as if all of them were open."""
+        return dataclasses.replace(self.snapshot, closed={})
+
     def status(self, place: latency_snapshot.Place) -> str:
         """Return why a place that would do is closed; empty: it is not."""
         if self.judge_site(place).passes:
             return ''
-        opened = dataclasses.replace(self.snapshot, closed={})
-        if not proximity.judge_site(self.request, place, opened).passes:
+        if not proximity.judge_site(self.request, place, self._opened).passes:
             return ''
         return max(
             self.snapshot.closed[name]

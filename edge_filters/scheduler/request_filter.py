@@ -425,9 +425,7 @@ class EdgeRequestFilter:
         nearest = sites[0].nearest
         asked = self._asked(decided)
         if decided.falls_back:
-            asked = dataclasses.replace(
-                asked, max_rtt_ms=None, max_jitter_ms=None, max_loss_pct=None
-            )
+            asked = asked.without_budget()
         told = refusal.no_room(
             asked,
             nearest,

@@ -17,6 +17,7 @@ MAY_IMPORT = {
     'ratelimit': set(),
     'latency': {'spelling'},
     'origins': {'background', 'latency', 'ratelimit', 'spelling'},
+    'cloud': {'latency', 'spelling'},
     'proximity': {'latency', 'origins', 'spelling'},
     'refusal': {'latency', 'origins', 'proximity', 'spelling'},
     'api': {

@@ -1,0 +1,422 @@
+# SPDX-License-Identifier: Apache-2.0
+"""WHAT DO THE AGGREGATES SAY, AND HOW ARE THEY CHANGED? Through openstacksdk.
+
+For those who are outside of Nova: who operates sites, and who measures them.
+"""
+
+import collections.abc
+import contextlib
+import dataclasses
+import json
+import typing
+import urllib.parse
+
+from keystoneauth1 import exceptions as ksa_exceptions
+from openstack import connection as sdk_connection
+from openstack import exceptions as sdk_exceptions
+
+from edge_filters.latency import metadata as site_metadata
+from edge_filters.latency import snapshot as latency_snapshot
+
+# How many bytes of metadata go into one call; Nova takes 114,688 in all.
+MAX_BODY = 64 * 1024
+
+# The first version of the API in which aggregates have UUIDs, and the last one
+# in which hypervisors have CPUs and memory.
+_UUID_MICROVERSION = '2.41'
+_CAPACITY_MICROVERSION = '2.87'
+
+_AGGREGATES = 'os_compute_api:os-aggregates:'
+_HYPERVISORS = 'os_compute_api:os-hypervisors:'
+
+
+class CloudError(Exception):
+    """Something that the cloud did not do; its text is one sentence.
+
+    :param what: what was tried
+    :param why: what kept it from being done
+    :param next_step: what whoever tried can do about it
+    :param status: that of HTTP; None: there was no answer
+    """
+
+    def __init__(
+        self, what: str, why: str, next_step: str, status: int | None = None
+    ) -> None:
+        self.what = what
+        self.why = why
+        self.next_step = next_step
+        self.status = status
+        super().__init__(f'Could not {what}: {why}; {next_step}.')
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Aggregate:
+    """A host aggregate of Nova.
+
+    :param id: its ID
+    :param name: its name
+    :param uuid: its UUID; None: the API is too old to tell
+    :param hosts: the names of its hosts
+    :param metadata: its metadata
+    """
+
+    id: int
+    name: str
+    uuid: str | None = None
+    hosts: tuple[str, ...] = ()
+    metadata: collections.abc.Mapping[str, str] = dataclasses.field(
+        default_factory=dict
+    )
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Sites:
+    """The sites that there are, and what makes them so.
+
+    :param aggregates: all aggregates, by ID
+    :param snapshot: the sites
+    :param problems: what of its metadata had to be skipped, by ID
+    """
+
+    aggregates: collections.abc.Mapping[int, Aggregate]
+    snapshot: latency_snapshot.Snapshot
+    problems: collections.abc.Mapping[
+        int, collections.abc.Sequence[site_metadata.Problem]
+    ]
+
+
+class Capacity(typing.NamedTuple):
+    """What hosts have, as their hypervisors count it.
+
+    :param vcpus_used: processors of the servers there
+    :param vcpus_free: processors without a server, where a server may come;
+        less than none, where more are promised than there are
+    :param memory_mb_used: likewise
+    :param memory_mb_free: likewise
+    """
+
+    vcpus_used: int = 0
+    vcpus_free: int = 0
+    memory_mb_used: int = 0
+    memory_mb_free: int = 0
+
+    def plus(self, other: 'Capacity') -> 'Capacity':
+        """Return what both have."""
+        return Capacity(*map(sum, zip(self, other, strict=True)))
+
+
+class Cloud:
+    """The host aggregates of a cloud.
+
+    Every method may raise CloudError.
+
+    :param connection: how to reach the cloud
+    """
+
+    def __init__(self, connection: sdk_connection.Connection) -> None:
+        self._compute = connection.compute
+
+    def aggregates(self) -> list[Aggregate]:
+        """Return all aggregates; it takes one call."""
+        with _saying('list the host aggregates', _AGGREGATES + 'index'):
+            return [
+                Aggregate(
+                    it['id'],
+                    it['name'],
+                    it['uuid'],
+                    tuple(it['hosts']),
+                    it['metadata'],
+                )
+                for it in self._listed('aggregates', '', _UUID_MICROVERSION)
+            ]
+
+    def sites(self) -> Sites:
+        """Return the sites that the aggregates are; it takes one call."""
+        return read_sites(self.aggregates())
+
+    def create(self, name: str) -> Aggregate:
+        """Create an aggregate without hosts and metadata."""
+        with _saying(
+            f'create the aggregate {name}',
+            _AGGREGATES + 'create',
+            {409: 'give it another name, or take the one that is there'},
+        ):
+            return _aggregate(self._compute.create_aggregate(name=name))
+
+    def delete(self, aggregate: Aggregate) -> None:
+        """Delete an aggregate that has no hosts."""
+        with _saying(
+            f'delete the aggregate {aggregate.name}',
+            _AGGREGATES + 'delete',
+            {400: 'take its hosts away first'},
+        ):
+            self._compute.delete_aggregate(
+                str(aggregate.id), ignore_missing=False
+            )
+
+    def add_host(self, aggregate: Aggregate, host: str) -> Aggregate:
+        """Add a host, unless it is there; return what the aggregate is then.
+
+        Nova's names of hosts are matched without case.
+        """
+        if _spelt(host, aggregate.hosts):
+            return aggregate
+        with _saying(
+            f'add host {host} to the aggregate {aggregate.name}',
+            _AGGREGATES + 'add_host',
+            {
+                404: 'the hosts are listed by: openstack compute service list '
+                '--service nova-compute',
+                409: 'take it out of the other one first, or choose another '
+                'host',
+            },
+        ):
+            return _aggregate(
+                self._compute.add_host_to_aggregate(str(aggregate.id), host)
+            )
+
+    def remove_host(self, aggregate: Aggregate, host: str) -> Aggregate:
+        """Remove a host, if it is there; return what the aggregate is then."""
+        for spelt in _spelt(host, aggregate.hosts):
+            with _saying(
+                f'remove host {spelt} from the aggregate {aggregate.name}',
+                _AGGREGATES + 'remove_host',
+                {409: 'move the servers that hold it away first'},
+            ):
+                aggregate = _aggregate(
+                    self._compute.remove_host_from_aggregate(
+                        str(aggregate.id), spelt
+                    )
+                )
+        return aggregate
+
+    def set_metadata(
+        self,
+        aggregate: Aggregate,
+        changes: collections.abc.Mapping[str, str | None],
+    ) -> Aggregate:
+        """Change metadata; return what the aggregate is then.
+
+        Only what changes something is sent: nothing, or one call, or several
+        where it is more than fits. A key in another case is the same key.
+
+        :param changes: values by key; None: the key is removed
+        """
+        for part in _parts(_needed(aggregate.metadata, changes)):
+            with _saying(
+                f'set the metadata of the aggregate {aggregate.name}',
+                _AGGREGATES + 'set_metadata',
+            ):
+                aggregate = _aggregate(
+                    self._compute.set_aggregate_metadata(
+                        str(aggregate.id), part
+                    )
+                )
+        return aggregate
+
+    def capacity(self) -> dict[str, Capacity]:
+        """Return what each host has, by its name in lower case.
+
+        Nova counts what is there, whatever its allocation ratios promise. It
+        takes a call for each thousand hosts.
+        """
+        by_host: dict[str, Capacity] = {}
+        with _saying('list the hypervisors', _HYPERVISORS + 'list-detail'):
+            for it in self._listed(
+                'hypervisors', '/detail', _CAPACITY_MICROVERSION
+            ):
+                host = it['service']['host'].lower()
+                is_open = (it['state'], it['status']) == ('up', 'enabled')
+                capacity = Capacity(
+                    it['vcpus_used'],
+                    it['vcpus'] - it['vcpus_used'] if is_open else 0,
+                    it['memory_mb_used'],
+                    it['memory_mb'] - it['memory_mb_used'] if is_open else 0,
+                )
+                # One service may have many nodes.
+                by_host[host] = by_host.get(host, Capacity()).plus(capacity)
+        return by_host
+
+    def _listed(
+        self, kind: str, rest: str, microversion: str
+    ) -> collections.abc.Iterator[typing.Any]:
+        """Yield what Nova has of a kind, page by page.
+
+        Not as resources of openstacksdk: to make one takes 0.6 ms, and there
+        are thousands.
+        """
+        path = f'/os-{kind}{rest}'
+        query = ''
+        while True:
+            answer = self._compute.get(
+                f'{path}?{query}' if query else path,
+                microversion=microversion,
+            )
+            sdk_exceptions.raise_from_response(answer)
+            content = answer.json()
+            yield from content[kind]
+            links = content.get(f'{kind}_links', ())
+            next_page = [it['href'] for it in links if it['rel'] == 'next']
+            if not next_page:
+                return
+            # The address may be one that is good inside of the cloud only.
+            query = urllib.parse.urlsplit(next_page[0]).query
+
+
+def read_sites(aggregates: collections.abc.Iterable[Aggregate]) -> Sites:
+    """Return the sites that aggregates are."""
+    by_id = {aggregate.id: aggregate for aggregate in aggregates}
+    records = {}
+    problems = {}
+    for aggregate in by_id.values():
+        record, skipped = site_metadata.parse_site(
+            aggregate.metadata, aggregate.hosts
+        )
+        if record is not None:
+            records[aggregate.id] = record
+        if skipped:
+            problems[aggregate.id] = skipped
+    snapshot = latency_snapshot.Snapshot().replace(records)
+    return Sites(by_id, snapshot, problems)
+
+
+def _aggregate(resource: typing.Any) -> Aggregate:
+    return Aggregate(
+        int(resource.id),
+        resource.name,
+        resource.uuid,
+        tuple(resource.hosts or ()),
+        dict(resource.metadata or {}),
+    )
+
+
+def _spelt(
+    name: str, names: collections.abc.Iterable[str]
+) -> collections.abc.Sequence[str]:
+    """Return the spellings that a name has among others."""
+    return [it for it in names if it.lower() == name.lower()]
+
+
+def _needed(
+    there: collections.abc.Mapping[str, str],
+    changes: collections.abc.Mapping[str, str | None],
+) -> dict[str, str | None]:
+    """Return what has to be sent for changes to be made; removals first.
+
+    A key in another case has to go before its new value comes: MySQL and
+    MariaDB take them for one.
+    """
+    spelt: dict[str, list[str]] = {}
+    for key in there:
+        spelt.setdefault(key.lower(), []).append(key)
+    removed: dict[str, None] = {}
+    added = {}
+    for key, value in changes.items():
+        other = [
+            it
+            for it in spelt.get(key.lower(), ())
+            if value is None or it != key
+        ]
+        removed |= dict.fromkeys(other)
+        if value is not None and (other or there.get(key) != value):
+            added[key] = value
+    return {**removed, **added}
+
+
+def _parts(
+    needed: collections.abc.Mapping[str, str | None],
+) -> collections.abc.Iterator[dict[str, str | None]]:
+    """Yield what is to be sent, in parts that fit."""
+    part: dict[str, str | None] = {}
+    room = 0
+    for key, value in needed.items():
+        size = len(json.dumps({key: value}))
+        if size > room:
+            if part:
+                yield part
+            # What is around the keys takes less.
+            part, room = {}, MAX_BODY - 100
+        part[key] = value
+        room -= size
+    if part:
+        yield part
+
+
+@contextlib.contextmanager
+def _saying(
+    what: str,
+    policy: str,
+    next_steps: collections.abc.Mapping[int, str] | None = None,
+) -> collections.abc.Iterator[None]:
+    """Say what could not be done, where the libraries raise.
+
+    :param what: what is tried
+    :param policy: the policy that has to allow it
+    :param next_steps: what can be done about a status of HTTP
+    """
+    try:
+        yield
+    except sdk_exceptions.HttpException as error:
+        raise _refused(what, policy, next_steps or {}, error) from error
+    except sdk_exceptions.SDKException as error:
+        raise CloudError(
+            what,
+            _sentence(error),
+            'see whether openstack catalog show nova has an endpoint',
+        ) from error
+    except ksa_exceptions.ClientException as error:
+        why = _sentence(error)
+        if isinstance(error, ksa_exceptions.RetriableConnectionFailure):
+            why = 'Nova or Keystone cannot be reached'
+        raise CloudError(
+            what,
+            why,
+            'see whether the network lets you, whether OS_CLOUD or the --os '
+            'options are right, and what openstack catalog show nova says',
+            getattr(error, 'http_status', None),
+        ) from error
+    except (KeyError, TypeError, ValueError) as error:
+        raise CloudError(
+            what,
+            'what answers does not speak as Nova does',
+            'see which address openstack catalog show nova has',
+        ) from error
+
+
+def _refused(
+    what: str,
+    policy: str,
+    next_steps: collections.abc.Mapping[int, str],
+    error: sdk_exceptions.HttpException,
+) -> CloudError:
+    """Return what an answer of Nova means."""
+    status = error.status_code
+    why = (error.details or f'HTTP {status}').strip().rstrip('.')
+    if status == 401:
+        why = 'Nova does not accept the token'
+        next_step = 'see what openstack token issue says'
+    elif status == 403:
+        why = f'the policy {policy} does not allow it'
+        next_step = 'ask for a role that has it, which most often is admin'
+    elif status is not None and status in next_steps:
+        next_step = next_steps[status]
+    elif status == 404:
+        next_step = (
+            'somebody else may have removed it: openstack aggregate list has '
+            'those that there are'
+        )
+    elif status is not None and status < 500:
+        next_step = 'give what Nova accepts'
+    else:
+        request = error.request_id or 'no request ID'
+        next_step = f'the log of nova-api says more ({request})'
+    return CloudError(what, _one_line(why), next_step, status)
+
+
+def _sentence(error: Exception) -> str:
+    return _one_line(str(error).strip().rstrip('.'))
+
+
+def _one_line(text: str) -> str:
+    """Return what somebody else wrote as it may stand in a sentence."""
+    return ' '.join(text.split())[:300]

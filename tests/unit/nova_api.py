@@ -1,0 +1,214 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Nova's API as it answers, for whoever calls it through openstacksdk.
+
+The answers have the form of those of nova-api 34; aggregates change as its
+actions change them.
+"""
+
+import datetime
+import re
+import uuid
+
+import fixtures
+from keystoneauth1 import session
+from keystoneauth1 import token_endpoint
+from openstack import connection
+from requests_mock.contrib import fixture as requests_mock_fixture
+
+URL = 'http://nova.example/v2.1'
+
+_VERSION = {
+    'version': {
+        'id': 'v2.1',
+        'status': 'CURRENT',
+        'version': '2.103',
+        'min_version': '2.1',
+        'updated': '2013-07-23T11:33:21Z',
+        'links': [{'rel': 'self', 'href': URL + '/'}],
+        'media-types': [
+            {
+                'base': 'application/json',
+                'type': 'application/vnd.openstack.compute+json;version=2.1',
+            }
+        ],
+    }
+}
+
+_NAMESPACE = uuid.UUID(int=7)
+
+
+def ago(seconds):
+    """Return a time as figures have it."""
+    now = datetime.datetime.now(datetime.UTC)
+    then = now - datetime.timedelta(seconds=seconds)
+    return f'{then:%Y-%m-%dT%H:%M:%SZ}'
+
+
+class NovaApi(fixtures.Fixture):
+    """Nova with aggregates, and with hosts that it knows."""
+
+    def _setUp(self):
+        self.aggregates = {}
+        self.hypervisors = {}
+        # How many hypervisors it tells of at once.
+        self.max_limit = 1000
+        # Policies that the caller does not have, by their last part.
+        self.forbidden = set()
+        mock = self.useFixture(requests_mock_fixture.Fixture())
+        mock.get(re.compile(f'^{URL}/?$'), json=_VERSION)
+        mock.get(URL + '/os-aggregates', json=self._index)
+        mock.post(URL + '/os-aggregates', json=self._create)
+        mock.post(re.compile('/os-aggregates/[0-9]+/action'), json=self._act)
+        mock.delete(re.compile('/os-aggregates/[0-9]+$'), json=self._delete)
+        mock.get(URL + '/os-hypervisors/detail', json=self._hypervisors)
+        self.mock = mock
+
+    def connect(self):
+        """Return a connection to it, without Keystone."""
+        auth = token_endpoint.Token(URL, 'token')
+        return connection.Connection(session=session.Session(auth=auth))
+
+    def aggregate(self, name, hosts=(), **metadata):
+        """Make an aggregate; a key's colons are written as __ ."""
+        number = len(self.aggregates) + 1
+        self.aggregates[number] = {
+            'availability_zone': metadata.get('availability_zone'),
+            'created_at': '2026-11-23T09:00:00.000000',
+            'deleted': False,
+            'deleted_at': None,
+            'hosts': list(hosts),
+            'id': number,
+            'metadata': {
+                key.replace('__', ':'): value
+                for key, value in metadata.items()
+            },
+            'name': name,
+            'updated_at': None,
+            'uuid': str(uuid.uuid5(_NAMESPACE, name)),
+        }
+        return self.aggregates[number]
+
+    def hypervisor(self, host, vcpus_used=0, memory_mb_used=512, **other):
+        """Make a hypervisor of 8 processors and 16 GiB."""
+        number = str(uuid.uuid5(_NAMESPACE, host))
+        self.hypervisors[host] = {
+            'cpu_info': {'arch': 'x86_64', 'model': 'Nehalem'},
+            'current_workload': 0,
+            'disk_available_least': 0,
+            'free_disk_gb': 1028,
+            'free_ram_mb': 16384 - memory_mb_used,
+            'host_ip': '192.0.2.1',
+            'hypervisor_hostname': host,
+            'hypervisor_type': 'QEMU',
+            'hypervisor_version': 8002002,
+            'id': number,
+            'local_gb': 1028,
+            'local_gb_used': 0,
+            'memory_mb': 16384,
+            'memory_mb_used': memory_mb_used,
+            'running_vms': 0,
+            'service': {'disabled_reason': None, 'host': host, 'id': number},
+            'state': 'up',
+            'status': 'enabled',
+            'vcpus': 8,
+            'vcpus_used': vcpus_used,
+            **other,
+        }
+
+    def calls(self, *methods):
+        """Return the calls of some methods, and their bodies."""
+        return [
+            (it.path.removeprefix('/v2.1'), it.json() if it.text else None)
+            for it in self.mock.request_history
+            if it.method in methods and it.path.rstrip('/') != '/v2.1'
+        ]
+
+    def changes(self):
+        """Return the calls that were to change something."""
+        return self.calls('POST', 'PUT', 'DELETE')
+
+    def _fault(self, context, status, kind, message):
+        context.status_code = status
+        context.headers['x-openstack-request-id'] = 'req-7'
+        context.headers['content-type'] = 'application/json'
+        return {kind: {'code': status, 'message': message}}
+
+    def _refused(self, context, policy):
+        if policy.rpartition(':')[2] not in self.forbidden:
+            return None
+        message = (
+            f"Policy doesn't allow os_compute_api:{policy} to be performed."
+        )
+        return self._fault(context, 403, 'forbidden', message)
+
+    def _index(self, request, context):
+        return self._refused(context, 'os-aggregates:index') or {
+            'aggregates': list(self.aggregates.values())
+        }
+
+    def _create(self, request, context):
+        refused = self._refused(context, 'os-aggregates:create')
+        if refused:
+            return refused
+        name = request.json()['aggregate']['name']
+        if any(name == it['name'] for it in self.aggregates.values()):
+            message = f'Aggregate {name} already exists.'
+            return self._fault(context, 409, 'conflictingRequest', message)
+        made = dict(self.aggregate(name))
+        del made['hosts'], made['metadata']
+        return {'aggregate': made}
+
+    def _act(self, request, context):
+        ((action, body),) = request.json().items()
+        refused = self._refused(context, f'os-aggregates:{action}')
+        if refused:
+            return refused
+        number = int(request.path.split('/')[-2])
+        aggregate = self.aggregates.get(number)
+        if aggregate is None:
+            message = f'Aggregate {number} could not be found.'
+            return self._fault(context, 404, 'itemNotFound', message)
+        if action == 'set_metadata':
+            for key, value in body['metadata'].items():
+                aggregate['metadata'][key] = value
+                if value is None:
+                    del aggregate['metadata'][key]
+        elif action == 'remove_host':
+            aggregate['hosts'].remove(body['host'])
+        elif body['host'] not in self.hypervisors:
+            message = f'Compute host {body["host"]} could not be found.'
+            return self._fault(context, 404, 'itemNotFound', message)
+        else:
+            aggregate['hosts'].append(body['host'])
+        return {'aggregate': aggregate}
+
+    def _delete(self, request, context):
+        refused = self._refused(context, 'os-aggregates:delete')
+        if refused:
+            return refused
+        number = int(request.path.rpartition('/')[2])
+        if self.aggregates[number]['hosts']:
+            message = (
+                f'Cannot delete aggregate {number}: Host aggregate is not '
+                'empty.'
+            )
+            return self._fault(context, 400, 'badRequest', message)
+        del self.aggregates[number]
+        return None
+
+    def _hypervisors(self, request, context):
+        refused = self._refused(context, 'os-hypervisors:list-detail')
+        if refused:
+            return refused
+        every = list(self.hypervisors.values())
+        markers = [it['id'] for it in every]
+        marker = request.qs.get('marker', [''])[0]
+        start = markers.index(marker) + 1 if marker else 0
+        page = every[start : start + self.max_limit]
+        answer = {'hypervisors': page}
+        if start + len(page) < len(every):
+            # Of an address that only the cloud itself knows.
+            query = f'marker={page[-1]["id"]}'
+            href = f'http://10.0.0.1/v2.1/os-hypervisors/detail?{query}'
+            answer['hypervisors_links'] = [{'rel': 'next', 'href': href}]
+        return answer

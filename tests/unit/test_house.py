@@ -28,6 +28,14 @@ MAY_IMPORT = {
         'ratelimit',
         'spelling',
     },
+    'osc': {
+        'cloud',
+        'conf',
+        'latency',
+        'origins',
+        'proximity',
+        'spelling',
+    },
     'scheduler': {
         'background',
         'conf',

@@ -1,0 +1,78 @@
+# SPDX-License-Identifier: Apache-2.0
+"""WHAT MAY BE WRITTEN AFTER A COMMAND? What several commands have in common.
+
+A type of argparse raises ArgumentTypeError, which becomes the usage and a
+sentence.
+"""
+
+import argparse
+import collections.abc
+import functools
+import typing
+
+from oslo_config import cfg
+
+from edge_filters import conf
+from edge_filters import spelling
+
+
+def _typed(
+    parse: collections.abc.Callable[..., typing.Any], **limits: float
+) -> collections.abc.Callable[[str], typing.Any]:
+    """Return a type of argparse that reads text as the metadata is read."""
+
+    def read(text: str) -> typing.Any:
+        try:
+            return parse(text, **limits)
+        except ValueError as error:
+            raise argparse.ArgumentTypeError(
+                f'{spelling.shown(text)} {error}'
+            ) from None
+
+    return read
+
+
+name = _typed(spelling.parse_name)
+number = _typed(spelling.parse_number)
+network = _typed(spelling.parse_network)
+latitude = _typed(spelling.parse_degrees, maximum=90)
+longitude = _typed(spelling.parse_degrees, maximum=180)
+
+
+@functools.cache
+def _defaults() -> conf.Settings:
+    """Return the options as they are where nobody has set them."""
+    options = cfg.ConfigOpts()
+    conf.register_opts(options)
+    options([], default_config_files=[], default_config_dirs=[])
+    return conf.read(options)
+
+
+def add_max_age(parser: argparse.ArgumentParser) -> None:
+    """Add the age from which figures are stale."""
+    default = _defaults().max_age_s
+    parser.add_argument(
+        '--max-age',
+        metavar='<seconds>',
+        type=number,
+        default=default,
+        help=(
+            'Age from which a figure is stale: [edge_filters] max_age of '
+            f'nova-scheduler (default: {default:g})'
+        ),
+    )
+
+
+def add_map_files(parser: argparse.ArgumentParser) -> None:
+    """Add the map files that are to be read beside the aggregates."""
+    parser.add_argument(
+        '--map-file',
+        metavar='<file>',
+        action='append',
+        default=[],
+        dest='map_files',
+        help=(
+            'A file of [edge_filters] map_files of nova-scheduler (repeat '
+            'option for several, in the same order)'
+        ),
+    )

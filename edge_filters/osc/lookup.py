@@ -1,0 +1,156 @@
+# SPDX-License-Identifier: Apache-2.0
+"""WHAT IS THERE, AND WHAT IS MEANT? Sites and origins by their names.
+
+A name that is not known is answered with those that are like it, and with the
+command that lists them all.
+"""
+
+import argparse
+import collections.abc
+import difflib
+import functools
+import logging
+import typing
+
+from osc_lib import exceptions
+from osc_lib.command import command
+
+from edge_filters import cloud
+from edge_filters import spelling
+from edge_filters.latency import metadata
+from edge_filters.latency import snapshot as latency_snapshot
+from edge_filters.origins import map_file
+from edge_filters.origins import prefixes
+
+LOG = logging.getLogger(__name__)
+
+# The aggregates of a site, and what each says of it; at least one.
+Found = list[tuple[cloud.Aggregate, metadata.SiteRecord]]
+
+
+class World:
+    """Sites, and the origins that their users are at, at one moment.
+
+    :param sites: the sites, and the aggregates that they are
+    :param maps: what the map files say
+    :ivar snapshot: the sites with the figures of the map files
+    """
+
+    def __init__(
+        self, sites: cloud.Sites, maps: map_file.MapFile | None = None
+    ) -> None:
+        self.maps = maps = maps or map_file.MapFile()
+        self.sites = sites
+        self.snapshot = sites.snapshot.with_mapped(
+            latency_snapshot.Mapped(
+                maps.samples, maps.host_samples, maps.origins
+            )
+        )
+
+    def site(self, name: str) -> Found:
+        """Return the aggregates of a site, and what each says of it."""
+        records = self.snapshot.sites.get(name)
+        if not records:
+            raise unknown(
+                'site', name, self.snapshot.sites, 'openstack edge site list'
+            )
+        return [
+            (self.sites.aggregates[id], record)
+            for id, record in sorted(records.items())
+        ]
+
+    def aggregate(self, name_or_id: str) -> cloud.Aggregate:
+        """Return an aggregate."""
+        by_name = {it.name: it for it in self.sites.aggregates.values()}
+        if name_or_id in by_name:
+            return by_name[name_or_id]
+        if name_or_id.isdecimal():
+            if found := self.sites.aggregates.get(int(name_or_id)):
+                return found
+        raise unknown(
+            'aggregate', name_or_id, by_name, 'openstack aggregate list'
+        )
+
+    @functools.cached_property
+    def origins(self) -> frozenset[str]:
+        """The names of all origins: measured, mapped, or a site's own."""
+        named = set(self.maps.origins)
+        for name, records in self.snapshot.sites.items():
+            for record in records.values():
+                named.update(record.samples, *record.host_samples.values())
+                if record.prefixes:
+                    named.add(name)
+        return frozenset(named)
+
+    def check_origin(self, name: str) -> None:
+        """Raise, unless there is an origin of a name."""
+        if name not in self.origins:
+            raise unknown(
+                'origin', name, self.origins, 'openstack edge origin list'
+            )
+
+    @functools.cached_property
+    def prefix_table(self) -> prefixes.PrefixTable:
+        """The prefixes of all origins."""
+        of_sites = prefixes.of_sites(
+            prefixes.Entry(prefix, name, f'site {name}')
+            for name, records in self.snapshot.sites.items()
+            for record in records.values()
+            for prefix in record.prefixes
+        )
+        return prefixes.PrefixTable(of_sites, self.maps.prefix_table)
+
+
+def cloud_of(asked: command.Command) -> cloud.Cloud:
+    """Return the cloud that a command is for."""
+    manager: typing.Any = asked.app.client_manager
+    return typing.cast(cloud.Cloud, manager.edge)
+
+
+def read(asked: command.Command, given: argparse.Namespace) -> World:
+    """Return what there is, for a command and what was given to it."""
+    maps = _read_maps(getattr(given, 'map_files', ()))
+    return World(cloud_of(asked).sites(), maps)
+
+
+def unknown(
+    what: str,
+    name: str,
+    names: collections.abc.Iterable[str],
+    listed_by: str,
+) -> exceptions.CommandError:
+    """Return what to say of a name that is not known.
+
+    :param names: those that are
+    :param listed_by: the command that lists them
+    """
+    near = difflib.get_close_matches(name, list(names), n=3)
+    hint = f' Is it {" or ".join(near)}?' if near else ''
+    return exceptions.CommandError(
+        f'There is no {what} {spelling.shown(name)}.{hint} All are listed by: '
+        f'{listed_by}'
+    )
+
+
+def _read_maps(paths: collections.abc.Iterable[str]) -> map_file.MapFile:
+    """Return what map files say; warn of what they say in vain."""
+    files = []
+    for path in paths:
+        try:
+            with open(path, 'rb') as file:
+                files.append((path, file.read()))
+        except (OSError, ValueError) as error:
+            why = getattr(error, 'strerror', None) or error
+            raise exceptions.CommandError(
+                f'Map file {path} cannot be read: {why}; give --map-file a '
+                'file of this machine'
+            ) from None
+    try:
+        maps = map_file.parse(files)
+    except map_file.Broken as error:
+        raise exceptions.CommandError(f'Map file {error}') from None
+    for problem in maps.problems:
+        LOG.warning('%s', problem)
+    if maps.more_problems:
+        LOG.warning('%d more problems are in the files', maps.more_problems)
+    return maps

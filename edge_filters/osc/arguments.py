@@ -7,13 +7,10 @@ sentence.
 
 import argparse
 import collections.abc
-import functools
 import typing
 
-from oslo_config import cfg
-
-from edge_filters import conf
 from edge_filters import spelling
+from edge_filters.osc import nova_conf
 
 
 def _typed(
@@ -39,18 +36,9 @@ latitude = _typed(spelling.parse_degrees, maximum=90)
 longitude = _typed(spelling.parse_degrees, maximum=180)
 
 
-@functools.cache
-def _defaults() -> conf.Settings:
-    """Return the options as they are where nobody has set them."""
-    options = cfg.ConfigOpts()
-    conf.register_opts(options)
-    options([], default_config_files=[], default_config_dirs=[])
-    return conf.read(options)
-
-
 def add_max_age(parser: argparse.ArgumentParser) -> None:
     """Add the age from which figures are stale."""
-    default = _defaults().max_age_s
+    default = nova_conf.read_settings().max_age_s
     parser.add_argument(
         '--max-age',
         metavar='<seconds>',

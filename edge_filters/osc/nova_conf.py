@@ -1,0 +1,92 @@
+# SPDX-License-Identifier: Apache-2.0
+"""WHAT DOES nova.conf SAY? The options of nova-scheduler, as operators set it.
+
+Nova is not needed on the machine that ``openstack`` runs on: the few options
+of Nova's own that matter are declared here, with the defaults they have there.
+"""
+
+import argparse
+import collections.abc
+
+from osc_lib import exceptions
+from oslo_config import cfg
+
+from edge_filters import conf
+
+# As nova/conf/scheduler.py of Nova 34 has them.
+_OF_NOVA = {
+    'filter_scheduler': [
+        cfg.MultiStrOpt(
+            'available_filters', default=['nova.scheduler.filters.all_filters']
+        ),
+        cfg.ListOpt(
+            'enabled_filters',
+            default=[
+                'ComputeFilter',
+                'ComputeCapabilitiesFilter',
+                'ImagePropertiesFilter',
+                'ServerGroupAntiAffinityFilter',
+                'ServerGroupAffinityFilter',
+            ],
+        ),
+        cfg.ListOpt(
+            'weight_classes', default=['nova.scheduler.weights.all_weighers']
+        ),
+        cfg.IntOpt('host_subset_size', default=1),
+        cfg.BoolOpt('shuffle_best_same_weighed_hosts', default=False),
+    ],
+    'scheduler': [cfg.IntOpt('max_placement_results', default=1000)],
+}
+
+
+def add_config_file(parser: argparse.ArgumentParser) -> None:
+    """Add the configuration of nova-scheduler."""
+    parser.add_argument(
+        '--config-file',
+        metavar='<file>',
+        action='append',
+        default=[],
+        dest='config_files',
+        help=(
+            'A copy of the nova.conf of nova-scheduler (repeat option for '
+            'several, of which the last counts most); else every option has '
+            'its default'
+        ),
+    )
+
+
+def read(paths: collections.abc.Sequence[str] = ()) -> cfg.ConfigOpts:
+    """Return the options that files set; no file: their defaults.
+
+    :raises osc_lib.exceptions.CommandError: if a file cannot be read
+    """
+    options = cfg.ConfigOpts()
+    conf.register_opts(options)
+    for group, its in _OF_NOVA.items():
+        options.register_opts(its, group=group)
+    try:
+        options([], default_config_files=list(paths), default_config_dirs=[])
+    except (cfg.Error, OSError, ValueError) as error:
+        raise _unreadable(paths, error) from None
+    return options
+
+
+def read_settings(paths: collections.abc.Sequence[str] = ()) -> conf.Settings:
+    """Return the options of ours that files set; no file: their defaults.
+
+    :raises osc_lib.exceptions.CommandError: if a file cannot be read
+    """
+    try:
+        return conf.read(read(paths))
+    except (cfg.Error, ValueError) as error:
+        raise _unreadable(paths, error) from None
+
+
+def _unreadable(
+    paths: collections.abc.Sequence[str], error: Exception
+) -> exceptions.CommandError:
+    why = ' '.join(str(error).split()).rstrip('.')
+    return exceptions.CommandError(
+        f'{", ".join(paths)} cannot be read: {why}; give --config-file the '
+        'nova.conf that nova-scheduler starts with'
+    )

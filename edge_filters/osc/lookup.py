@@ -17,10 +17,9 @@ from osc_lib.command import command
 
 from edge_filters import cloud
 from edge_filters import spelling
+from edge_filters import world
 from edge_filters.latency import metadata
-from edge_filters.latency import snapshot as latency_snapshot
 from edge_filters.origins import map_file
-from edge_filters.origins import prefixes
 
 LOG = logging.getLogger(__name__)
 
@@ -28,24 +27,18 @@ LOG = logging.getLogger(__name__)
 Found = list[tuple[cloud.Aggregate, metadata.SiteRecord]]
 
 
-class World:
+class World(world.World):
     """Sites, and the origins that their users are at, at one moment.
 
     :param sites: the sites, and the aggregates that they are
     :param maps: what the map files say
-    :ivar snapshot: the sites with the figures of the map files
     """
 
     def __init__(
         self, sites: cloud.Sites, maps: map_file.MapFile | None = None
     ) -> None:
-        self.maps = maps = maps or map_file.MapFile()
+        super().__init__(sites.snapshot, maps or map_file.MapFile())
         self.sites = sites
-        self.snapshot = sites.snapshot.with_mapped(
-            latency_snapshot.Mapped(
-                maps.samples, maps.host_samples, maps.origins
-            )
-        )
 
     def site(self, name: str) -> Found:
         """Return the aggregates of a site, and what each says of it."""
@@ -88,17 +81,6 @@ class World:
             raise unknown(
                 'origin', name, self.origins, 'openstack edge origin list'
             )
-
-    @functools.cached_property
-    def prefix_table(self) -> prefixes.PrefixTable:
-        """The prefixes of all origins."""
-        of_sites = prefixes.of_sites(
-            prefixes.Entry(prefix, name, f'site {name}')
-            for name, records in self.snapshot.sites.items()
-            for record in records.values()
-            for prefix in record.prefixes
-        )
-        return prefixes.PrefixTable(of_sites, self.maps.prefix_table)
 
 
 def cloud_of(asked: command.Command) -> cloud.Cloud:

@@ -8,6 +8,7 @@ import typing
 import nova.conf
 from nova.scheduler import filters
 
+from edge_filters import case
 from edge_filters import conf
 from edge_filters.scheduler import decision
 from edge_filters.scheduler import known
@@ -26,7 +27,7 @@ class EdgeFilter(filters.BaseHostFilter, metaclass=abc.ABCMeta):
         settings = conf.read(CONF)
         self.mode = settings.mode
         self.enabled = list(CONF.filter_scheduler.enabled_filters)
-        self._rules = decision.rules(settings)
+        self._rules = case.rules(settings)
         known.follow(settings.map_files)
         request_filter.enable(settings, self.enabled)
 
@@ -62,7 +63,7 @@ class EdgeFilter(filters.BaseHostFilter, metaclass=abc.ABCMeta):
         decision.log(decided, self.mode, outcome)
 
     def log_refusal(
-        self, decided: decision.Decision, verdicts: decision.Verdicts
+        self, decided: decision.Decision, verdicts: case.Verdicts
     ) -> None:
         """Log that no host passes, and what is wrong at the nearest sites."""
         outcome = f'no host passes: {decision.in_words(verdicts.values())}'

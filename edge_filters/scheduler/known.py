@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""WHAT IS KNOWN NOW? Aggregates and map files, joined at one moment."""
+"""WHAT IS KNOWN NOW? The world that nova-scheduler follows."""
 
 import collections.abc
+import functools
 
 from oslo_log import log as logging
 
 from edge_filters import ratelimit
-from edge_filters import spelling
+from edge_filters import world
 from edge_filters.latency import snapshot as latency_snapshot
 from edge_filters.origins import map_file
 from edge_filters.origins import map_files
@@ -18,14 +19,12 @@ LOG = logging.getLogger(__name__)
 _WARNINGS = ratelimit.RateLimit()
 
 
-class Known:
-    """All that a decision reads, immutable.
+class Known(world.World):
+    """The world at one moment, which keeps what is still true of the last.
 
     :param aggregates: the sites as the aggregates have them
     :param maps: what the map files say
     :param before: what was known before, of which parts may still be true
-    :ivar snapshot: the sites with the figures of the map files
-    :ivar projects: origins by project ID
     """
 
     def __init__(
@@ -34,46 +33,26 @@ class Known:
         maps: map_file.MapFile,
         before: 'Known | None' = None,
     ) -> None:
-        self.aggregates = aggregates
-        self.maps = maps
-        self.snapshot = aggregates.with_mapped(
-            latency_snapshot.Mapped(
-                maps.samples, maps.host_samples, maps.origins
-            )
-        )
-        self.projects = maps.projects
+        super().__init__(aggregates, maps)
         # The last that had a table we may use; or all would be kept.
-        if before is not None and before._table is None:
+        if before is not None and not before._has_table:
             before = before._before
         is_of_use = before is not None and before.maps is maps
         self._before: Known | None = before if is_of_use else None
-        self._attached: tuple[prefixes.Entry, ...] | None = None
-        self._table: prefixes.PrefixTable | None = None
 
-    def find(self, where: spelling.Network) -> str | None:
-        """Return the origin of an address or prefix; None: it has none.
+    @property
+    def _has_table(self) -> bool:
+        return 'prefix_table' in vars(self)
 
-        :raises ValueError: if it has more than one
-        """
-        if self._table is None:
-            self._table = self._make_table()
-        entry = self._table.find(where)
-        return entry.origin if entry is not None else None
-
-    def _make_table(self) -> prefixes.PrefixTable:
+    @functools.cached_property
+    def prefix_table(self) -> prefixes.PrefixTable:
+        """The prefixes of all origins."""
         # Only few requests have an address, and only few changes are of a
         # prefix. Two threads may both do it, with the same result.
-        self._attached = prefixes.of_sites(
-            prefixes.Entry(prefix, name, f'site {name}')
-            for name, records in self.aggregates.sites.items()
-            for record in records.values()
-            for prefix in record.prefixes
-        )
         before, self._before = self._before, None
-        if before is not None and before._attached == self._attached:
-            if before._table is not None:
-                return before._table
-        table = prefixes.PrefixTable(self._attached, self.maps.prefix_table)
+        if before is not None and before.attached == self.attached:
+            return before.prefix_table
+        table = prefixes.PrefixTable(self.attached, self.maps.prefix_table)
         for level, text in table.complaints():
             if _WARNINGS.is_due(text):
                 LOG.log(level, 'Prefixes: %s.', text)

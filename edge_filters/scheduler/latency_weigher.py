@@ -15,6 +15,7 @@ import nova.conf
 from nova.scheduler import weights
 from oslo_log import log as logging
 
+from edge_filters import case
 from edge_filters import conf
 from edge_filters import proximity
 from edge_filters.scheduler import decision
@@ -37,7 +38,7 @@ class EdgeLatencyWeigher(weights.BaseHostWeigher):
 
     def __init__(self) -> None:
         self._settings = conf.read(CONF)
-        self._rules = decision.rules(self._settings)
+        self._rules = case.rules(self._settings)
         self._multipliers = multiplier.Multipliers(
             self._settings.edge_latency_weight_multiplier
         )

@@ -22,6 +22,7 @@ from nova.scheduler.client import report
 import os_traits
 from oslo_log import log as logging
 
+from edge_filters import case
 from edge_filters import conf
 from edge_filters import proximity
 from edge_filters import ratelimit
@@ -153,7 +154,7 @@ class EdgeRequestFilter:
         enabled_filters: collections.abc.Container[str],
     ) -> None:
         self._settings = settings
-        self._rules = decision.rules(settings)
+        self._rules = case.rules(settings)
         self._judges_sites = decision.SITE_FILTER in enabled_filters
         self._judges_latency = decision.LATENCY_FILTER in enabled_filters
 

@@ -19,6 +19,15 @@ MAY_IMPORT = {
     'origins': {'background', 'latency', 'ratelimit', 'spelling'},
     'cloud': {'latency', 'spelling'},
     'proximity': {'latency', 'origins', 'spelling'},
+    'world': {'latency', 'origins', 'spelling'},
+    'case': {
+        'conf',
+        'latency',
+        'origins',
+        'proximity',
+        'spelling',
+        'world',
+    },
     'refusal': {'latency', 'origins', 'proximity', 'spelling'},
     'api': {
         'background',
@@ -29,15 +38,18 @@ MAY_IMPORT = {
         'spelling',
     },
     'osc': {
+        'case',
         'cloud',
         'conf',
         'latency',
         'origins',
         'proximity',
         'spelling',
+        'world',
     },
     'scheduler': {
         'background',
+        'case',
         'conf',
         'latency',
         'origins',
@@ -45,6 +57,7 @@ MAY_IMPORT = {
         'ratelimit',
         'refusal',
         'spelling',
+        'world',
     },
 }
 MAY_IMPORT_NOVA = {'api', 'scheduler'}

@@ -8,6 +8,7 @@ from nova.scheduler import request_filter as nova_request_filter
 from nova.scheduler import weights
 from nova.scheduler.client import report
 
+from edge_filters import case
 from edge_filters import conf
 from edge_filters.scheduler import decision
 from edge_filters.scheduler import latency_filter
@@ -39,7 +40,7 @@ class DecisionTestCase(base.TestCase):
             latency_filter.EdgeLatencyFilter(),
         )
         self.weigher = latency_weigher.EdgeLatencyWeigher()
-        self.rules = decision.rules(conf.read(base.nova.conf.CONF))
+        self.rules = case.rules(conf.read(base.nova.conf.CONF))
         self.states = base.host_states('par-1', 'lyo-1')
         self.set_sites((PAR, ['par-1']), (LYO, ['lyo-1']))
 
@@ -77,7 +78,7 @@ class OneDecisionTest(DecisionTestCase):
         spec = base.request_spec(HINTS)
         decided = self.of(spec)
         self.set_options(max_age=7)
-        rules = decision.rules(conf.read(base.nova.conf.CONF))
+        rules = case.rules(conf.read(base.nova.conf.CONF))
         self.assertIsNot(decided, self.of(spec, rules=rules))
 
     def test_sites_change_meanwhile(self):

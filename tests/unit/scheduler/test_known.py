@@ -120,11 +120,11 @@ class KnownTest(base.TestCase):
         }
         self.set_sites(*((it, []) for it in sites.values()))
         self.assertEqual('a', self.find('192.0.2.1'))
-        table = known.now()._table
+        table = known.now().prefix_table
         sites['a']['edge:rtt:paris'] = '9'
         self.set_sites(*((dict(it), []) for it in sites.values()))
         self.assertEqual('a', self.find('192.0.2.1'))
-        self.assertIs(table, known.now()._table)
+        self.assertIs(table, known.now().prefix_table)
         self.assertIn('a has it, because it comes first', self.log.output)
 
     def test_boot_for_an_address(self):
@@ -191,9 +191,9 @@ class KnownTest(base.TestCase):
         """A figure that changes does not cost a new table of prefixes."""
         self.follow(NETWORK_MAP)
         self.find('192.0.2.1')
-        table = known.now()._table
+        table = known.now().prefix_table
         for rtt in ('8', '9'):
             self.set_sites((PAR | {'edge:rtt:paris': rtt}, ['p1']))
             known.now()
         self.find('192.0.2.1')
-        self.assertIs(table, known.now()._table)
+        self.assertIs(table, known.now().prefix_table)

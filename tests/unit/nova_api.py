@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Nova's API as it answers, for whoever calls it through openstacksdk.
 
-The answers have the form of those of nova-api 34; aggregates change as its
-actions change them.
+The answers have the form of those of nova-api 34, which
+``tests/unit/test_nova_api.py`` holds; aggregates change as its actions change
+them.
 """
 
 import datetime
@@ -21,10 +22,17 @@ _VERSION = {
     'version': {
         'id': 'v2.1',
         'status': 'CURRENT',
-        'version': '2.103',
+        'version': '2.104',
         'min_version': '2.1',
         'updated': '2013-07-23T11:33:21Z',
-        'links': [{'rel': 'self', 'href': URL + '/'}],
+        'links': [
+            {'rel': 'self', 'href': URL + '/'},
+            {
+                'rel': 'describedby',
+                'type': 'text/html',
+                'href': 'http://docs.openstack.org/',
+            },
+        ],
         'media-types': [
             {
                 'base': 'application/json',
@@ -35,6 +43,8 @@ _VERSION = {
 }
 
 _NAMESPACE = uuid.UUID(int=7)
+ZONE = 'availability_zone'
+_KEY = '^[a-zA-Z0-9-_:. ]{1,255}$'
 
 
 def ago(seconds):
@@ -70,9 +80,9 @@ class NovaApi(fixtures.Fixture):
 
     def aggregate(self, name, hosts=(), **metadata):
         """Make an aggregate; a key's colons are written as __ ."""
-        number = len(self.aggregates) + 1
+        number = max(self.aggregates, default=0) + 1
         self.aggregates[number] = {
-            'availability_zone': metadata.get('availability_zone'),
+            ZONE: metadata.get(ZONE),
             'created_at': '2026-11-23T09:00:00.000000',
             'deleted': False,
             'deleted_at': None,
@@ -92,7 +102,13 @@ class NovaApi(fixtures.Fixture):
         """Make a hypervisor of 8 processors and 16 GiB."""
         number = str(uuid.uuid5(_NAMESPACE, host))
         self.hypervisors[host] = {
-            'cpu_info': {'arch': 'x86_64', 'model': 'Nehalem'},
+            'cpu_info': {
+                'arch': 'x86_64',
+                'features': ['pge', 'clflush'],
+                'model': 'Nehalem',
+                'topology': {'cores': 1, 'sockets': 4, 'threads': 1},
+                'vendor': 'Intel',
+            },
             'current_workload': 0,
             'disk_available_least': 0,
             'free_disk_gb': 1028,
@@ -130,7 +146,7 @@ class NovaApi(fixtures.Fixture):
     def _fault(self, context, status, kind, message):
         context.status_code = status
         context.headers['x-openstack-request-id'] = 'req-7'
-        context.headers['content-type'] = 'application/json'
+        context.headers['content-type'] = 'application/json; charset=UTF-8'
         return {kind: {'code': status, 'message': message}}
 
     def _refused(self, context, policy):
@@ -163,34 +179,76 @@ class NovaApi(fixtures.Fixture):
         refused = self._refused(context, f'os-aggregates:{action}')
         if refused:
             return refused
+        if action == 'set_metadata':
+            for key in body['metadata']:
+                if not re.match(_KEY, key):
+                    message = (
+                        'Invalid input for field/attribute metadata. Value: '
+                        f"{body['metadata']}. '{key}' does not match any of "
+                        f"the regexes: '{_KEY}'"
+                    )
+                    return self._fault(context, 400, 'badRequest', message)
         number = int(request.path.split('/')[-2])
         aggregate = self.aggregates.get(number)
         if aggregate is None:
-            message = f'Aggregate {number} could not be found.'
-            return self._fault(context, 404, 'itemNotFound', message)
+            return self._gone(context, number)
         if action == 'set_metadata':
             for key, value in body['metadata'].items():
                 aggregate['metadata'][key] = value
                 if value is None:
                     del aggregate['metadata'][key]
-        elif action == 'remove_host':
-            aggregate['hosts'].remove(body['host'])
-        elif body['host'] not in self.hypervisors:
-            message = f'Compute host {body["host"]} could not be found.'
-            return self._fault(context, 404, 'itemNotFound', message)
+            aggregate[ZONE] = aggregate['metadata'].get(ZONE)
+            return {'aggregate': aggregate}
+        host = body['host']
+        if action == 'add_host':
+            refused = self._not_added(context, aggregate, host)
+            if refused:
+                return refused
+            aggregate['hosts'].append(host)
+        elif host in aggregate['hosts']:
+            aggregate['hosts'].remove(host)
         else:
-            aggregate['hosts'].append(body['host'])
+            message = f'Cannot remove host {host} in aggregate {number}'
+            return self._fault(context, 404, 'itemNotFound', message)
         return {'aggregate': aggregate}
+
+    def _not_added(self, context, aggregate, host):
+        """Return why a host cannot be added, if so."""
+        number, zone = aggregate['id'], aggregate[ZONE]
+        if host not in self.hypervisors:
+            message = f'Compute host {host} could not be found.'
+            return self._fault(context, 404, 'itemNotFound', message)
+        zones = {
+            it[ZONE]
+            for it in self.aggregates.values()
+            if host in it['hosts'] and it[ZONE]
+        }
+        if zone and zones - {zone}:
+            message = (
+                f'Cannot add host to aggregate {number}. Reason: One or more '
+                f'hosts already in availability zone(s) {sorted(zones)}.'
+            )
+        elif host in aggregate['hosts']:
+            message = f'Aggregate {number} already has host {host}.'
+        else:
+            return None
+        return self._fault(context, 409, 'conflictingRequest', message)
+
+    def _gone(self, context, number):
+        message = f'Aggregate {number} could not be found.'
+        return self._fault(context, 404, 'itemNotFound', message)
 
     def _delete(self, request, context):
         refused = self._refused(context, 'os-aggregates:delete')
         if refused:
             return refused
         number = int(request.path.rpartition('/')[2])
+        if number not in self.aggregates:
+            return self._gone(context, number)
         if self.aggregates[number]['hosts']:
             message = (
-                f'Cannot delete aggregate {number}: Host aggregate is not '
-                'empty.'
+                f'Cannot remove host from aggregate {number}. Reason: Host '
+                'aggregate is not empty.'
             )
             return self._fault(context, 400, 'badRequest', message)
         del self.aggregates[number]
@@ -204,7 +262,8 @@ class NovaApi(fixtures.Fixture):
         markers = [it['id'] for it in every]
         marker = request.qs.get('marker', [''])[0]
         start = markers.index(marker) + 1 if marker else 0
-        page = every[start : start + self.max_limit]
+        limit = int(request.qs.get('limit', [self.max_limit])[0])
+        page = every[start : start + min(limit, self.max_limit)]
         answer = {'hypervisors': page}
         if start + len(page) < len(every):
             # Of an address that only the cloud itself knows.

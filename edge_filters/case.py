@@ -95,6 +95,19 @@ class Case:
         return self._source
 
     @property
+    def has_use_of_source(self) -> bool:
+        """Whether it matters where a server that moves is.
+
+        It does at sites that are not active, and where its own site has to
+        stand in for its users.
+        """
+        request = self.request
+        return self.is_move and bool(
+            self.snapshot.closed
+            or not (request.has_users or request.asks_nothing)
+        )
+
+    @property
     def refusal(self) -> str:
         """What of a boot cannot be read; a move goes on without it."""
         if self.is_move:

@@ -21,13 +21,23 @@ from edge_filters.latency import snapshot as latency_snapshot
 # How many bytes of metadata go into one call; Nova takes 114,688 in all.
 MAX_BODY = 64 * 1024
 
-# The first version of the API in which aggregates have UUIDs, and the last one
-# in which hypervisors have CPUs and memory.
+# The first version of the API in which aggregates have UUIDs, the last one in
+# which hypervisors have CPUs and memory, and the first in which servers have
+# their scheduler hints.
 _UUID_MICROVERSION = '2.41'
 _CAPACITY_MICROVERSION = '2.87'
+_HINTS_MICROVERSION = '2.100'
+
+# With it Placement understands what Nova's scheduler asks.
+_PLACEMENT_MICROVERSION = '1.36'
 
 _AGGREGATES = 'os_compute_api:os-aggregates:'
 _HYPERVISORS = 'os_compute_api:os-hypervisors:'
+_FLAVORS = 'os_compute_api:os-flavor-extra-specs:'
+_SERVERS = 'os_compute_api:servers:'
+
+# What to do about an API that is older than that.
+_OLD = {406: 'scheduler hints are shown by Nova 31 (2025.1) and later only'}
 
 
 class CloudError(Exception):
@@ -85,6 +95,22 @@ class Sites:
     ]
 
 
+class Hypervisor(typing.NamedTuple):
+    """A hypervisor of Nova.
+
+    :param id: its UUID, which is that of its resource provider too
+    :param host: the host of its compute service, in lower case
+    :param is_open: whether a server may come there: its service is up and
+        enabled
+    :param capacity: what it has
+    """
+
+    id: str
+    host: str
+    is_open: bool
+    capacity: 'Capacity'
+
+
 class Capacity(typing.NamedTuple):
     """What hosts have, as their hypervisors count it.
 
@@ -106,7 +132,7 @@ class Capacity(typing.NamedTuple):
 
 
 class Cloud:
-    """The host aggregates of a cloud.
+    """A cloud: its host aggregates, and what else Nova and Placement list.
 
     Every method may raise CloudError.
 
@@ -114,11 +140,12 @@ class Cloud:
     """
 
     def __init__(self, connection: sdk_connection.Connection) -> None:
+        self._connection = connection
         self._compute = connection.compute
 
     def aggregates(self) -> list[Aggregate]:
         """Return all aggregates; it takes one call."""
-        with _saying('list the host aggregates', _AGGREGATES + 'index'):
+        with saying('list the host aggregates', _AGGREGATES + 'index'):
             return [
                 Aggregate(
                     it['id'],
@@ -127,7 +154,9 @@ class Cloud:
                     tuple(it['hosts']),
                     it['metadata'],
                 )
-                for it in self._listed('aggregates', '', _UUID_MICROVERSION)
+                for it in self._listed(
+                    'aggregates', '/os-aggregates', _UUID_MICROVERSION
+                )
             ]
 
     def sites(self) -> Sites:
@@ -136,7 +165,7 @@ class Cloud:
 
     def create(self, name: str) -> Aggregate:
         """Create an aggregate without hosts and metadata."""
-        with _saying(
+        with saying(
             f'create the aggregate {name}',
             _AGGREGATES + 'create',
             {409: 'give it another name, or take the one that is there'},
@@ -145,7 +174,7 @@ class Cloud:
 
     def delete(self, aggregate: Aggregate) -> None:
         """Delete an aggregate that has no hosts."""
-        with _saying(
+        with saying(
             f'delete the aggregate {aggregate.name}',
             _AGGREGATES + 'delete',
             {400: 'take its hosts away first'},
@@ -161,7 +190,7 @@ class Cloud:
         """
         if _spelt(host, aggregate.hosts):
             return aggregate
-        with _saying(
+        with saying(
             f'add host {host} to the aggregate {aggregate.name}',
             _AGGREGATES + 'add_host',
             {
@@ -178,7 +207,7 @@ class Cloud:
     def remove_host(self, aggregate: Aggregate, host: str) -> Aggregate:
         """Remove a host, if it is there; return what the aggregate is then."""
         for spelt in _spelt(host, aggregate.hosts):
-            with _saying(
+            with saying(
                 f'remove host {spelt} from the aggregate {aggregate.name}',
                 _AGGREGATES + 'remove_host',
                 {409: 'move the servers that hold it away first'},
@@ -203,7 +232,7 @@ class Cloud:
         :param changes: values by key; None: the key is removed
         """
         for part in _parts(_needed(aggregate.metadata, changes)):
-            with _saying(
+            with saying(
                 f'set the metadata of the aggregate {aggregate.name}',
                 _AGGREGATES + 'set_metadata',
             ):
@@ -214,46 +243,109 @@ class Cloud:
                 )
         return aggregate
 
+    def hypervisors(self) -> list[Hypervisor]:
+        """Return all hypervisors; it takes a call for each thousand."""
+        with saying('list the hypervisors', _HYPERVISORS + 'list-detail'):
+            return [
+                _hypervisor(it)
+                for it in self._listed(
+                    'hypervisors',
+                    '/os-hypervisors/detail',
+                    _CAPACITY_MICROVERSION,
+                )
+            ]
+
     def capacity(self) -> dict[str, Capacity]:
         """Return what each host has, by its name in lower case.
 
-        Nova counts what is there, whatever its allocation ratios promise. It
-        takes a call for each thousand hosts.
+        Nova counts what is there, whatever its allocation ratios promise.
         """
         by_host: dict[str, Capacity] = {}
-        with _saying('list the hypervisors', _HYPERVISORS + 'list-detail'):
-            for it in self._listed(
-                'hypervisors', '/detail', _CAPACITY_MICROVERSION
-            ):
-                host = it['service']['host'].lower()
-                is_open = (it['state'], it['status']) == ('up', 'enabled')
-                capacity = Capacity(
-                    it['vcpus_used'],
-                    it['vcpus'] - it['vcpus_used'] if is_open else 0,
-                    it['memory_mb_used'],
-                    it['memory_mb'] - it['memory_mb_used'] if is_open else 0,
-                )
-                # One service may have many nodes.
-                by_host[host] = by_host.get(host, Capacity()).plus(capacity)
+        for it in self.hypervisors():
+            # One service may have many nodes.
+            before = by_host.get(it.host, Capacity())
+            by_host[it.host] = before.plus(it.capacity)
         return by_host
 
-    def _listed(
-        self, kind: str, rest: str, microversion: str
-    ) -> collections.abc.Iterator[typing.Any]:
-        """Yield what Nova has of a kind, page by page.
+    def find_flavor(self, name_or_id: str) -> typing.Any:
+        """Return a flavor with its extra specs; None: there is none."""
+        with saying(f'find the flavor {name_or_id}', _FLAVORS + 'index'):
+            try:
+                return self._compute.find_flavor(
+                    name_or_id, ignore_missing=False, get_extra_specs=True
+                )
+            except sdk_exceptions.NotFoundException:
+                return None
+
+    def servers(
+        self, **query: str
+    ) -> collections.abc.Iterator[dict[str, typing.Any]]:
+        """Yield servers of all projects, as Nova's API describes them.
+
+        It takes a call for each thousand.
+
+        :param query: which ones, in the words of that API
+        """
+        with saying('list the servers', _SERVERS + 'detail', _OLD):
+            yield from self._listed(
+                'servers',
+                '/servers/detail',
+                _HINTS_MICROVERSION,
+                urllib.parse.urlencode({'all_tenants': '1', **query}),
+            )
+
+    def server(self, id: str) -> dict[str, typing.Any]:
+        """Return one server, as Nova's API describes it."""
+        with saying(f'show the server {id}', _SERVERS + 'show', _OLD):
+            answer = self._get(
+                'compute', f'/servers/{id}', _HINTS_MICROVERSION
+            )
+            return dict(answer['server'])
+
+    def candidates(self, query: str) -> frozenset[str]:
+        """Return the root providers that could hold an allocation.
+
+        It takes one call to Placement, which answers as it does to
+        nova-scheduler, but for all hosts.
+
+        :param query: what is to be allocated, in the words of its API
+        """
+        with saying(
+            'ask Placement for room', 'placement:allocation_candidates:list'
+        ):
+            answer = self._get(
+                'placement',
+                f'/allocation_candidates?{query}',
+                _PLACEMENT_MICROVERSION,
+            )
+            return frozenset(
+                answer['provider_summaries'][provider]['root_provider_uuid']
+                for it in answer['allocation_requests']
+                for provider in it['allocations']
+            )
+
+    def _get(
+        self, service: str, path: str, microversion: str
+    ) -> dict[str, typing.Any]:
+        """Return what a service answers.
 
         Not as resources of openstacksdk: to make one takes 0.6 ms, and there
         are thousands.
         """
-        path = f'/os-{kind}{rest}'
-        query = ''
+        adapter = getattr(self._connection, service)
+        answer = adapter.get(path, microversion=microversion)
+        sdk_exceptions.raise_from_response(answer)
+        content: dict[str, typing.Any] = answer.json()
+        return content
+
+    def _listed(
+        self, kind: str, path: str, microversion: str, query: str = ''
+    ) -> collections.abc.Iterator[typing.Any]:
+        """Yield what Nova has of a kind, page by page."""
         while True:
-            answer = self._compute.get(
-                f'{path}?{query}' if query else path,
-                microversion=microversion,
+            content = self._get(
+                'compute', f'{path}?{query}' if query else path, microversion
             )
-            sdk_exceptions.raise_from_response(answer)
-            content = answer.json()
             yield from content[kind]
             links = content.get(f'{kind}_links', ())
             next_page = [it['href'] for it in links if it['rel'] == 'next']
@@ -278,6 +370,18 @@ def read_sites(aggregates: collections.abc.Iterable[Aggregate]) -> Sites:
             problems[aggregate.id] = skipped
     snapshot = latency_snapshot.Snapshot().replace(records)
     return Sites(by_id, snapshot, problems)
+
+
+def _hypervisor(it: dict[str, typing.Any]) -> Hypervisor:
+    is_open = (it['state'], it['status']) == ('up', 'enabled')
+    capacity = Capacity(
+        it['vcpus_used'],
+        it['vcpus'] - it['vcpus_used'] if is_open else 0,
+        it['memory_mb_used'],
+        it['memory_mb'] - it['memory_mb_used'] if is_open else 0,
+    )
+    host = it['service']['host'].lower()
+    return Hypervisor(it['id'], host, is_open, capacity)
 
 
 def _aggregate(resource: typing.Any) -> Aggregate:
@@ -343,7 +447,7 @@ def _parts(
 
 
 @contextlib.contextmanager
-def _saying(
+def saying(
     what: str,
     policy: str,
     next_steps: collections.abc.Mapping[int, str] | None = None,

@@ -24,7 +24,7 @@ _ROUNDING_MS = 1e-9
 # How many probes it takes to be 95 % sure that the loss is below 1 %, if none
 # was lost: the "rule of three" (Hanley and Lippman-Hand, "If Nothing Goes
 # Wrong, Is Everything All Right?", JAMA 249 (13), 1983), in percent.
-_PROBES_FOR_ONE_PCT = 300
+PROBES_FOR_ONE_PCT = 300
 
 
 class Provenance(enum.Enum):
@@ -89,8 +89,7 @@ class Verdict(typing.NamedTuple):
         if not self.whence:
             return self.why
         reason = (
-            f'{_where(self.place)} is {self._figure} from {self.whence}'
-            f'{self._age}'
+            f'{self.place} is {self._figure} from {self.whence}{self._age}'
         )
         return f'{reason}, {self.why}' if self.why else reason
 
@@ -148,7 +147,6 @@ def judge_site(
     :param source: where a server that moves is; None: it is booted, or
         nobody knows
     """
-    where = _where(place)
     closed = _closed(place, snapshot, source)
     if closed is not None:
         return Verdict(False, place, closed)
@@ -157,16 +155,16 @@ def judge_site(
         why = f'{_names(avoided)} is to be avoided'
         return Verdict(False, place, why)
     if request.sites is not None and request.sites.isdisjoint(place.sites):
-        why = f'{where} is not among the sites: {_names(request.sites)}'
+        why = f'{place} is not among the sites: {_names(request.sites)}'
         return Verdict(False, place, why)
     if request.tiers is not None:
         tiers = snapshot.tiers(place)
         if request.tiers.isdisjoint(tiers):
             its = f'tier {_names(tiers)}' if tiers else 'no tier'
             wanted = _names(request.tiers)
-            why = f'{where} has {its}, not tier {wanted}'
+            why = f'{place} has {its}, not tier {wanted}'
             return Verdict(False, place, why)
-    return Verdict(True, place, f'{where} is allowed')
+    return Verdict(True, place, f'{place} is allowed')
 
 
 def _closed(
@@ -351,7 +349,7 @@ def judge_distance(
     Where a server that moves does not tell where its users are, the site of
     its host stands in for them. It orders, and refuses nothing.
     """
-    where, whence = f'{_where(place)} is', f'from {_where(source)}'
+    where, whence = f'{place} is', f'from {source}'
     figures = [
         figure
         for name in source.sites
@@ -463,7 +461,7 @@ def _object_to_loss(
         return '' if unmeasured == 'accept' else 'its loss not measured'
     if figure.loss_pct > limit:
         return f'its loss of {figure.loss_pct:g} % over {limit:g} %'
-    is_sure = (figure.probes or 0) * limit >= _PROBES_FOR_ONE_PCT
+    is_sure = (figure.probes or 0) * limit >= PROBES_FOR_ONE_PCT
     if is_sure or unmeasured == 'accept':
         return ''
     return f'its loss measured with too few probes for {limit:g} %'
@@ -580,11 +578,6 @@ def _with_problem(
     request: origins_request.Request, problem: origins_request.Problem
 ) -> origins_request.Request:
     return dataclasses.replace(request, problems=(*request.problems, problem))
-
-
-def _where(place: latency_snapshot.Place) -> str:
-    sites = spelling.listed(place.sites, ' and ') or 'a host without a site'
-    return f'host {place.host} of {sites}' if place.host else sites
 
 
 def _names(names: collections.abc.Collection[str]) -> str:

@@ -9,6 +9,7 @@ import collections.abc
 import dataclasses
 import typing
 
+from edge_filters import spelling
 from edge_filters.latency import estimate
 from edge_filters.latency import metadata
 from edge_filters.latency import sample
@@ -23,6 +24,11 @@ class Place(typing.NamedTuple):
 
     sites: tuple[str, ...]
     host: str
+
+    def __str__(self) -> str:
+        """Return what it is called, in words."""
+        sites = spelling.listed(self.sites, ' and ') or 'a host without a site'
+        return f'host {self.host} of {sites}' if self.host else sites
 
 
 NOWHERE = Place((), '')

@@ -10,7 +10,6 @@ import collections.abc
 import typing
 
 from edge_filters import spelling
-from edge_filters.osc import nova_conf
 
 
 def _typed(
@@ -36,21 +35,6 @@ latitude = _typed(spelling.parse_degrees, maximum=90)
 longitude = _typed(spelling.parse_degrees, maximum=180)
 
 
-def add_max_age(parser: argparse.ArgumentParser) -> None:
-    """Add the age from which figures are stale."""
-    default = nova_conf.read_settings().max_age_s
-    parser.add_argument(
-        '--max-age',
-        metavar='<seconds>',
-        type=number,
-        default=default,
-        help=(
-            'Age from which a figure is stale: [edge_filters] max_age of '
-            f'nova-scheduler (default: {default:g})'
-        ),
-    )
-
-
 def add_map_files(parser: argparse.ArgumentParser) -> None:
     """Add the map files that are to be read beside the aggregates."""
     parser.add_argument(
@@ -60,7 +44,7 @@ def add_map_files(parser: argparse.ArgumentParser) -> None:
         default=[],
         dest='map_files',
         help=(
-            'A file of [edge_filters] map_files of nova-scheduler (repeat '
-            'option for several, in the same order)'
+            'A file of this machine to read in place of [edge_filters] '
+            'map_files (repeat option for several, in the same order)'
         ),
     )

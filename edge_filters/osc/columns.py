@@ -51,3 +51,11 @@ class Lines(columns.FormattableColumn[list[str]]):
     def human_readable(self) -> str:
         """Return one a line."""
         return '\n'.join(self._value)
+
+
+class Terms(columns.FormattableColumn[dict[str, str]]):
+    """What to ask, by name, as ``openstack server create --hint`` has it."""
+
+    def human_readable(self) -> str:
+        """Return one after the other."""
+        return ' '.join(f'{name}={it}' for name, it in self._value.items())

@@ -17,6 +17,7 @@ from edge_filters.osc import arguments
 from edge_filters.osc import columns
 from edge_filters.osc import lookup
 from edge_filters.osc import matrix
+from edge_filters.osc import nova_conf
 
 _COLUMNS = (
     'Origin',
@@ -61,7 +62,7 @@ class ListLatency(command.Lister):
         parser.add_argument(
             '--stale', action='store_true', help='Only figures that are stale'
         )
-        arguments.add_max_age(parser)
+        nova_conf.add_config_file(parser)
         arguments.add_map_files(parser)
         return parser
 
@@ -78,7 +79,6 @@ class ListLatency(command.Lister):
             world,
             sorted(set(parsed_args.sites or world.snapshot.sites)),
             time.time(),
-            parsed_args.max_age,
         )
         origins = parsed_args.origins
         return _COLUMNS, [

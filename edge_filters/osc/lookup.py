@@ -7,6 +7,8 @@ command that lists them all.
 
 import argparse
 import collections.abc
+import copy
+import dataclasses
 import difflib
 import functools
 import logging
@@ -16,10 +18,12 @@ from osc_lib import exceptions
 from osc_lib.command import command
 
 from edge_filters import cloud
+from edge_filters import conf
 from edge_filters import spelling
 from edge_filters import world
 from edge_filters.latency import metadata
 from edge_filters.origins import map_file
+from edge_filters.osc import nova_conf
 
 LOG = logging.getLogger(__name__)
 
@@ -31,14 +35,37 @@ class World(world.World):
     """Sites, and the origins that their users are at, at one moment.
 
     :param sites: the sites, and the aggregates that they are
+    :param settings: the options of nova-scheduler
     :param maps: what the map files say
     """
 
     def __init__(
-        self, sites: cloud.Sites, maps: map_file.MapFile | None = None
+        self,
+        sites: cloud.Sites,
+        settings: conf.Settings,
+        maps: map_file.MapFile | None = None,
     ) -> None:
         super().__init__(sites.snapshot, maps or map_file.MapFile())
         self.sites = sites
+        self.settings = settings
+
+    def suppose(
+        self, statuses: collections.abc.Mapping[str, metadata.Status]
+    ) -> 'World':
+        """Return the same with other statuses of some sites, by name."""
+        for name in statuses:
+            self.site(name)
+        closed = {**self.snapshot.closed, **statuses}
+        supposed = copy.copy(self)
+        supposed.snapshot = dataclasses.replace(
+            self.snapshot,
+            closed={
+                name: status
+                for name, status in closed.items()
+                if status is not metadata.Status.ACTIVE
+            },
+        )
+        return supposed
 
     def site(self, name: str) -> Found:
         """Return the aggregates of a site, and what each says of it."""
@@ -91,8 +118,9 @@ def cloud_of(asked: command.Command) -> cloud.Cloud:
 
 def read(asked: command.Command, given: argparse.Namespace) -> World:
     """Return what there is, for a command and what was given to it."""
-    maps = _read_maps(getattr(given, 'map_files', ()))
-    return World(cloud_of(asked).sites(), maps)
+    settings = nova_conf.read_settings(getattr(given, 'config_files', ()))
+    paths = getattr(given, 'map_files', None) or settings.map_files
+    return World(cloud_of(asked).sites(), settings, _read_maps(paths))
 
 
 def unknown(

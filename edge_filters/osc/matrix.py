@@ -37,15 +37,14 @@ def rows(
     world: lookup.World,
     sites: collections.abc.Iterable[str],
     now: float,
-    max_age_s: float,
 ) -> collections.abc.Iterator[Row]:
     """Yield the figures of sites.
 
     Those of a map file come where no aggregate has one, as for the scheduler.
 
     :param now: the time, in seconds since the epoch
-    :param max_age_s: from which age on a figure is stale
     """
+    max_age_s = world.settings.max_age_s
     mapped = world.snapshot.mapped
     for site in sites:
         records = world.snapshot.sites[site].values()
@@ -67,6 +66,27 @@ def rows(
                 if not any(origin in figures for figures in listed):
                     row = _row(origin, site, host, figure, now, max_age_s)
                     yield row._replace(source=MAP_FILE)
+
+
+def source(world: lookup.World, verdict: proximity.Verdict) -> str | None:
+    """Return by what the figure of a verdict was measured; None: nobody knows.
+
+    :param verdict: one with a figure
+    """
+    figure, place = verdict.figure, verdict.place
+    mapped = world.snapshot.mapped
+    if figure is None or figure.source is not None:
+        return None if figure is None else figure.source
+    is_mapped = figure in [
+        by_name[name][verdict.whence]
+        for by_name, names in (
+            (mapped.host_samples, [place.host]),
+            (mapped.samples, place.sites),
+        )
+        for name in names
+        if verdict.whence in by_name.get(name, ())
+    ]
+    return MAP_FILE if is_mapped else None
 
 
 def _row(

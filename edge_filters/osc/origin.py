@@ -17,6 +17,7 @@ from edge_filters.osc import arguments
 from edge_filters.osc import columns
 from edge_filters.osc import lookup
 from edge_filters.osc import matrix
+from edge_filters.osc import nova_conf
 
 # How many sites are named as the nearest ones.
 _NEAREST = 5
@@ -28,6 +29,7 @@ class ListOrigin(command.Lister):
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
         """Return what may be given."""
         parser = super().get_parser(prog_name)
+        nova_conf.add_config_file(parser)
         arguments.add_map_files(parser)
         return parser
 
@@ -67,6 +69,7 @@ class ShowOrigin(command.ShowOne):
             type=arguments.name,
             help='The name of the origin',
         )
+        nova_conf.add_config_file(parser)
         arguments.add_map_files(parser)
         return parser
 
@@ -117,6 +120,7 @@ class LocateOrigin(command.ShowOne):
             type=arguments.network,
             help='An address, or a prefix that lies within one origin',
         )
+        nova_conf.add_config_file(parser)
         arguments.add_map_files(parser)
         return parser
 
@@ -160,7 +164,7 @@ def _rtts_ms(
     by_origin: dict[str, dict[str, float | None]] = collections.defaultdict(
         dict
     )
-    for row in matrix.rows(world, world.snapshot.sites, time.time(), 0):
+    for row in matrix.rows(world, world.snapshot.sites, time.time()):
         rtts_ms = by_origin[row.origin]
         rtt_ms = rtts_ms.get(row.site, 0.0)
         if rtt_ms is not None and row.figure.rtt_ms is not None:

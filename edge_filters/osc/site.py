@@ -15,8 +15,10 @@ from edge_filters.latency import metadata
 from edge_filters.osc import arguments
 from edge_filters.osc import change
 from edge_filters.osc import columns
+from edge_filters.osc import leaving
 from edge_filters.osc import lookup
 from edge_filters.osc import matrix
+from edge_filters.osc import nova_conf
 from edge_filters.osc import summary
 
 _STATUSES = [status.name.lower() for status in metadata.Status]
@@ -83,7 +85,7 @@ class ListSite(command.Lister):
                 continue
             if parsed_args.status not in (None, status):
                 continue
-            figures = list(matrix.rows(world, [name], now, 0))
+            figures = list(matrix.rows(world, [name], now))
             row: tuple[typing.Any, ...] = (
                 name,
                 len(summary.hosts(found)),
@@ -131,13 +133,29 @@ class ShowSite(command.ShowOne):
         """Return what may be given."""
         parser = super().get_parser(prog_name)
         _add_site(parser)
-        arguments.add_max_age(parser)
+        parser.add_argument(
+            '--servers',
+            action='store_true',
+            help=(
+                'Display its servers, and where each of them would go if it '
+                'had to leave'
+            ),
+        )
+        nova_conf.add_config_file(parser)
+        arguments.add_map_files(parser)
         return parser
 
     def take_action(self, parsed_args: argparse.Namespace) -> summary.Shown:
         """Return what is known of it."""
         world = lookup.read(self, parsed_args)
-        return summary.shown(world, parsed_args.site, parsed_args.max_age)
+        name = parsed_args.site
+        names, values = summary.shown(world, name)
+        if not parsed_args.servers:
+            return names, values
+        found = leaving.leaving(
+            lookup.cloud_of(self), world, name, time.time()
+        )
+        return (*names, 'servers'), (*values, leaving.Column(list(found)))
 
 
 class CreateSite(command.ShowOne):
@@ -156,7 +174,6 @@ class CreateSite(command.ShowOne):
             ),
         )
         _add_properties(parser)
-        arguments.add_max_age(parser)
         return parser
 
     def take_action(self, parsed_args: argparse.Namespace) -> summary.Shown:
@@ -176,8 +193,8 @@ class CreateSite(command.ShowOne):
         aggregate = client.set_metadata(aggregate, changes)
         for host in parsed_args.hosts:
             aggregate = client.add_host(aggregate, host)
-        world = lookup.World(cloud.read_sites([aggregate]))
-        return summary.shown(world, name, parsed_args.max_age)
+        world = lookup.World(cloud.read_sites([aggregate]), world.settings)
+        return summary.shown(world, name)
 
 
 class SetSite(command.Command):

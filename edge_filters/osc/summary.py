@@ -60,10 +60,10 @@ def used_and_free(
     return total
 
 
-def shown(world: lookup.World, name: str, max_age_s: float) -> Shown:
+def shown(world: lookup.World, name: str) -> Shown:
     """Return what is known of a site."""
     found = world.site(name)
-    figures = list(matrix.rows(world, [name], time.time(), max_age_s))
+    figures = list(matrix.rows(world, [name], time.time()))
     states = [it.state for it in figures]
     latitude, longitude = position(found)
     values: dict[str, typing.Any] = {

@@ -98,20 +98,10 @@ class Decision(case.Case):
         :param host_states: the candidates so far
         """
         self.server = _server(spec)
-        if self.source is None and self._has_use_of_source:
+        if self.source is None and self.has_use_of_source:
             host = _source_host(spec, host_states)
             if host is not None:
                 self.leave(host)
-
-    @property
-    def _has_use_of_source(self) -> bool:
-        # Where a server is matters at sites that are not active, and where
-        # its own site has to stand in for its users.
-        request = self.request
-        return self.is_move and bool(
-            self.snapshot.closed
-            or not (request.has_users or request.asks_nothing)
-        )
 
     def __str__(self) -> str:
         """Return which server it is, and where its users are."""

@@ -131,7 +131,7 @@ def record(admin, user):
         _aggregates(to, admin, user, stack)
         _servers(to, admin, user, stack)
         _hypervisors(to, admin, user)
-        _placement(to, admin)
+        _placement(to, admin, user)
     return to.taken
 
 
@@ -240,28 +240,27 @@ def _hypervisors(to, admin, user):
         to.call(name, service, 'GET', url, None, '2.87')
 
 
-def _placement(to, admin):
-    placement = admin.placement
+def _placement(to, admin, user):
     aggregates = [
         admin.compute.find_aggregate(site).uuid
         for site in ('site-1', 'site-2')
     ]
-    for name, url, microversion in (
-        (
-            'allocation-candidates',
-            '/allocation_candidates?limit=2&resources='
-            'VCPU:1,MEMORY_MB:64,DISK_GB:1&member_of=in:'
-            + ','.join(aggregates),
-            '1.36',
-        ),
-        ('allocation-candidates-400', '/allocation_candidates', '1.36'),
+    candidates = (
+        '/allocation_candidates?limit=2&resources='
+        'VCPU:1,MEMORY_MB:64,DISK_GB:1&member_of=in:' + ','.join(aggregates)
+    )
+    for name, who, url, microversion in (
+        ('allocation-candidates', admin, candidates, '1.36'),
+        ('allocation-candidates-403', user, candidates, '1.36'),
+        ('allocation-candidates-400', admin, '/allocation_candidates', '1.36'),
         (
             'resource-providers',
+            admin,
             f'/resource_providers?member_of=in:{aggregates[0]}',
             '1.20',
         ),
     ):
-        to.call(name, placement, 'GET', url, None, microversion)
+        to.call(name, who.placement, 'GET', url, None, microversion)
 
 
 def main():

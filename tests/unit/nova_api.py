@@ -7,6 +7,7 @@ them.
 """
 
 import datetime
+import json
 import re
 import uuid
 
@@ -16,7 +17,10 @@ from keystoneauth1 import token_endpoint
 from openstack import connection
 from requests_mock.contrib import fixture as requests_mock_fixture
 
+from tests.unit import recordings
+
 URL = 'http://nova.example/v2.1'
+PLACEMENT_URL = 'http://placement.example'
 
 _VERSION = {
     'version': {
@@ -40,6 +44,18 @@ _VERSION = {
             }
         ],
     }
+}
+
+_PLACEMENT_VERSION = {
+    'versions': [
+        {
+            'id': 'v1.0',
+            'status': 'CURRENT',
+            'min_version': '1.0',
+            'max_version': '1.39',
+            'links': [{'rel': 'self', 'href': ''}],
+        }
+    ]
 }
 
 _NAMESPACE = uuid.UUID(int=7)
@@ -71,12 +87,25 @@ class NovaApi(fixtures.Fixture):
         mock.post(re.compile('/os-aggregates/[0-9]+/action'), json=self._act)
         mock.delete(re.compile('/os-aggregates/[0-9]+$'), json=self._delete)
         mock.get(URL + '/os-hypervisors/detail', json=self._hypervisors)
+        self.flavors = {}
+        self.servers = {}
+        mock.get(re.compile(f'^{URL}/flavors/'), json=self._flavor)
+        mock.get(re.compile(f'^{URL}/flavors/detail'), json=self._flavors)
+        mock.get(re.compile(f'^{URL}/servers/[^?]'), json=self._server)
+        mock.get(re.compile(f'^{URL}/servers/detail'), json=self._servers)
+        mock.get(re.compile(f'^{PLACEMENT_URL}/?$'), json=_PLACEMENT_VERSION)
+        mock.get(
+            PLACEMENT_URL + '/allocation_candidates', json=self._candidates
+        )
         self.mock = mock
 
     def connect(self):
         """Return a connection to it, without Keystone."""
         auth = token_endpoint.Token(URL, 'token')
-        return connection.Connection(session=session.Session(auth=auth))
+        return connection.Connection(
+            session=session.Session(auth=auth),
+            placement_endpoint_override=PLACEMENT_URL,
+        )
 
     def aggregate(self, name, hosts=(), **metadata):
         """Make an aggregate; a key's colons are written as __ ."""
@@ -130,6 +159,57 @@ class NovaApi(fixtures.Fixture):
             'vcpus_used': vcpus_used,
             **other,
         }
+
+    def flavor(self, name, vcpus=1, **extra_specs):
+        """Make a flavor; a key's colons are written as __ ."""
+        number = str(uuid.uuid5(_NAMESPACE, name))
+        self.flavors[name] = {
+            'OS-FLV-DISABLED:disabled': False,
+            'OS-FLV-EXT-DATA:ephemeral': 0,
+            'description': None,
+            'disk': 1,
+            'extra_specs': {
+                key.replace('__', ':'): value
+                for key, value in extra_specs.items()
+            },
+            'id': number,
+            'links': [{'rel': 'self', 'href': f'{URL}/flavors/{number}'}],
+            'name': name,
+            'os-flavor-access:is_public': True,
+            'ram': 512,
+            'rxtx_factor': 1.0,
+            'swap': '',
+            'vcpus': vcpus,
+        }
+        return self.flavors[name]
+
+    def server(self, name, host, flavor, hints=None, **other):
+        """Make a server of a flavor on a host; it takes nothing of it.
+
+        :returns: its ID
+        """
+        number = str(uuid.uuid5(_NAMESPACE, f'server {name}'))
+        its = self.flavors[flavor]
+        self.servers[number] = json.loads(
+            json.dumps(recordings.read('servers')['answer']['servers'][0])
+        ) | {
+            'OS-EXT-SRV-ATTR:host': host,
+            'OS-EXT-SRV-ATTR:hypervisor_hostname': host,
+            'flavor': {
+                'disk': its['disk'],
+                'ephemeral': 0,
+                'extra_specs': its['extra_specs'],
+                'original_name': flavor,
+                'ram': its['ram'],
+                'swap': 0,
+                'vcpus': its['vcpus'],
+            },
+            'id': number,
+            'name': name,
+            'scheduler_hints': hints or {},
+            **other,
+        }
+        return number
 
     def calls(self, *methods):
         """Return the calls of some methods, and their bodies."""
@@ -271,3 +351,76 @@ class NovaApi(fixtures.Fixture):
             href = f'http://10.0.0.1/v2.1/os-hypervisors/detail?{query}'
             answer['hypervisors_links'] = [{'rel': 'next', 'href': href}]
         return answer
+
+    def _flavors(self, request, context):
+        return {'flavors': list(self.flavors.values())}
+
+    def _flavor(self, request, context):
+        number, _, rest = request.path.removeprefix(
+            '/v2.1/flavors/'
+        ).partition('/')
+        for flavor in self.flavors.values():
+            if flavor['id'] == number:
+                if rest == 'os-extra_specs':
+                    return {'extra_specs': flavor['extra_specs']}
+                return {'flavor': flavor}
+        message = f'Flavor {number} could not be found.'
+        return self._fault(context, 404, 'itemNotFound', message)
+
+    def _servers(self, request, context):
+        refused = self._refused(context, 'servers:detail')
+        if refused:
+            return refused
+        (name,) = request.qs.get('name', [''])
+        (host,) = request.qs.get('host', [None])
+        (status,) = request.qs.get('status', [None])
+        return {
+            'servers': [
+                it
+                for it in self.servers.values()
+                if re.search(name, it['name'])
+                and host in (None, it['OS-EXT-SRV-ATTR:host'])
+                and status in (None, it['status'].lower())
+            ]
+        }
+
+    def _server(self, request, context):
+        refused = self._refused(context, 'servers:show')
+        if refused:
+            return refused
+        number = request.path.rpartition('/')[2]
+        if number in self.servers:
+            return {'server': self.servers[number]}
+        message = f'Instance {number} could not be found.'
+        return self._fault(context, 404, 'itemNotFound', message)
+
+    def _candidates(self, request, context):
+        if 'allocation_candidates:list' in self.forbidden:
+            context.status_code = 403
+            return recordings.read('allocation-candidates-403')['answer']
+        (asked,) = request.qs['resources']
+        asked = dict(it.upper().split(':') for it in asked.split(','))
+        asked = {name: int(amount) for name, amount in asked.items()}
+        hosts = {
+            it['id']: it
+            for it in self.hypervisors.values()
+            if it['vcpus'] - it['vcpus_used'] >= asked['VCPU']
+        }
+        summary = {
+            'parent_provider_uuid': None,
+            'resources': {name: {'capacity': 8, 'used': 0} for name in asked},
+            'traits': [],
+        }
+        return {
+            'allocation_requests': [
+                {
+                    'allocations': {number: {'resources': asked}},
+                    'mappings': {'': [number]},
+                }
+                for number in hosts
+            ],
+            'provider_summaries': {
+                number: {**summary, 'root_provider_uuid': number}
+                for number in hosts
+            },
+        }

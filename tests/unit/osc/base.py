@@ -70,12 +70,14 @@ class CommandTestCase(base.TestCase):
             'edge_' + words.replace(' ', '_')
         ]
         module, _, name = path.partition(':')
-        stdout = io.StringIO()
+        stdout, self.stderr = io.StringIO(), io.StringIO()
         manager = types.SimpleNamespace(sdk_connection=self.nova.connect())
         manager.edge = plugin.make_client(manager)
-        app = types.SimpleNamespace(stdout=stdout, client_manager=manager)
+        app = types.SimpleNamespace(
+            stdout=stdout, stderr=self.stderr, client_manager=manager
+        )
         command = getattr(importlib.import_module(module), name)(app, None)
-        command.run(command.get_parser(words).parse_args(args))
+        self.status = command.run(command.get_parser(words).parse_args(args))
         return stdout.getvalue()
 
     def json(self, words, *args):

@@ -77,9 +77,12 @@ class ListTest(base.CommandTestCase):
         )
 
     def test_stale(self):
-        """--stale leaves what is older than --max-age."""
+        """--stale leaves what is older than the max_age of nova.conf."""
         self.assertEqual([('lyon', 'par-01', '', 9.7)], self.keys('--stale'))
-        self.assertEqual(3, len(self.keys('--stale', '--max-age', '30')))
+        path = pathlib.Path(self.useFixture(fixtures.TempDir()).path, 'conf')
+        path.write_text('[edge_filters]\nmax_age = 30\n')
+        keys = self.keys('--stale', '--config-file', str(path))
+        self.assertEqual(3, len(keys))
 
     def test_unknown(self):
         """A name that is not known is said to be, and what there is."""

@@ -59,5 +59,7 @@ class PluginTest(base.CommandTestCase):
         for name, path in points.items():
             module, _, cls = path.partition(':')
             command = getattr(importlib.import_module(module), cls)
-            _, noun, verb = name.split('_')
-            self.assertEqual(verb.title() + noun.title(), command.__name__)
+            _, *words = name.split('_')
+            self.assertEqual(
+                ''.join(map(str.title, reversed(words))), command.__name__
+            )

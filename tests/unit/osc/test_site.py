@@ -143,10 +143,34 @@ class ShowTest(base.CommandTestCase):
             ('>50', 1), (shown['rtt_default'], shown['unreachable'])
         )
 
-    def test_max_age(self):
-        """The age from which figures are stale can be given."""
-        shown = self.json('site show', 'par-01', '--max-age', '9000')
-        self.assertEqual(0, shown['stale'])
+    def test_servers(self):
+        """Each server is shown where it would go if it had to leave."""
+        self.nova.aggregate(
+            'mrs-01', ['mrs-1'], edge__site='mrs-01', edge__rtt__paris='6'
+        )
+        self.nova.hypervisor('mrs-1')
+        self.nova.flavor('m1.small')
+        for name, max_rtt_ms in (('here', '5'), ('any', '9')):
+            hints = {'edge:origin': 'paris', 'edge:max_rtt_ms': max_rtt_ms}
+            self.nova.server(name, 'par-1', 'm1.small', hints)
+        self.nova.server('mrs', 'mrs-1', 'm1.small')
+        shown = self.json('site show', 'par-01', '--servers')['servers']
+        self.assertEqual(
+            [
+                ('any', 'mrs-01', 6.0),
+                ('here', None, None),
+            ],
+            [(it['name'], it['to'], it['rtt_ms']) for it in shown],
+        )
+        self.assertEqual(
+            'mrs-01 is 6 ms from paris, over 5 ms', shown[1]['reason']
+        )
+        text = self.run_command('site show', 'par-01', '--servers')
+        self.assertIn(') to mrs-01: mrs-01 is 6 ms from paris, within', text)
+        self.assertIn(') to nowhere: mrs-01 is 6 ms from paris, over', text)
+        self.nova.hypervisor('mrs-1', vcpus_used=8)
+        shown = self.json('site show', 'par-01', '--servers')['servers']
+        self.assertIn('no room', shown[0]['reason'])
 
     def test_unknown(self):
         """A name that is not known is answered with those like it."""

@@ -1,0 +1,233 @@
+# SPDX-License-Identifier: Apache-2.0
+"""WHY DID IT GO THERE, AND WHY NOT? The command ``openstack edge explain``."""
+
+import argparse
+import collections.abc
+import time
+import typing
+
+from osc_lib import exceptions
+from osc_lib.command import command
+
+from edge_filters import case
+from edge_filters import cloud
+from edge_filters.latency import metadata
+from edge_filters.origins import request as origins_request
+from edge_filters.osc import arguments
+from edge_filters.osc import budget
+from edge_filters.osc import columns
+from edge_filters.osc import lookup
+from edge_filters.osc import matrix
+from edge_filters.osc import nova_conf
+from edge_filters.osc import outlook
+from edge_filters.osc import ranking
+from edge_filters.osc import room as osc_room
+from edge_filters.osc import servers
+from edge_filters.osc import story
+
+_COLUMNS = (
+    'Site',
+    'Host',
+    'RTT ms',
+    'Age',
+    'Source',
+    'State',
+    'Verdict',
+    'Cost ms',
+    'Hosts',
+    'With Room',
+    'Needs',
+    'Reason',
+)
+
+_STATUSES = {status.name.lower(): status for status in metadata.Status}
+
+
+class Explain(command.Lister):
+    """Explain where a server would go, and why.
+
+    Every site has a row, those first where nova-scheduler prefers the server,
+    by its own verdicts; a host with figures of its own has one too. The
+    sentences are on standard error.
+    """
+
+    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
+        """Return what may be given."""
+        parser = super().get_parser(prog_name)
+        for term in origins_request.VOCABULARY.values():
+            name = term.name.removeprefix(origins_request.PREFIX)
+            also = ' Repeat option for several.' if term.repeats else ''
+            parser.add_argument(
+                '--' + name.replace('_', '-'),
+                metavar=f'<{name.replace("_", "-")}>',
+                action='append',
+                dest=term.name,
+                help=f'Scheduler hint {term.name}. {term.meaning}{also}',
+            )
+        parser.add_argument(
+            '--flavor',
+            metavar='<flavor>',
+            help=(
+                'Flavor (name or ID): its extra specs count, and where there '
+                'is room for it'
+            ),
+        )
+        parser.add_argument(
+            '--project',
+            metavar='<project-id>',
+            help='Project, whose origins the map files may have',
+        )
+        parser.add_argument(
+            '--server',
+            metavar='<server>',
+            help=(
+                'Server that is there (name or ID): whether it is within its '
+                'budget, and where it would go now. Options given beside it '
+                'take the place of what it has'
+            ),
+        )
+        parser.add_argument(
+            '--what-if',
+            metavar='<site>:<status>',
+            type=_what_if,
+            action='append',
+            default=[],
+            help=(
+                'Take a site for active, draining or inactive (repeat option '
+                'for several sites)'
+            ),
+        )
+        nova_conf.add_config_file(parser)
+        arguments.add_map_files(parser)
+        return parser
+
+    def take_action(
+        self, parsed_args: argparse.Namespace
+    ) -> tuple[tuple[str, ...], collections.abc.Iterable[typing.Any]]:
+        """Return every place, in order; say where the server would go."""
+        world = lookup.read(self, parsed_args)
+        world = world.suppose(dict(parsed_args.what_if))
+        if world.settings.mode != 'enforce':
+            self.log.warning(
+                '[edge_filters] mode is %s: Nova does not go by this.',
+                world.settings.mode,
+            )
+        now = time.time()
+        server, flavor = self._find(parsed_args)
+        client = lookup.cloud_of(self)
+        room = osc_room.Room(client, world.sites.aggregates.values())
+        looked = outlook.Outlook(world, now, room)
+        here = None
+        if server is None:
+            specs = {} if flavor is None else flavor.extra_specs
+            decided = looked.of_boot(
+                _hints(parsed_args), specs, parsed_args.project
+            )
+            if decided.refusal:
+                raise exceptions.CommandError(
+                    f'Nova would refuse it: {decided.refusal}. Origins are '
+                    'listed by: openstack edge origin list'
+                )
+            ranks = self._ranks(looked, decided, flavor)
+        else:
+            decided = looked.of_server(server)
+            for problem in decided.request.problems:
+                self.log.warning('It moves without what it asks: %s', problem)
+            if server.host:
+                here = world.snapshot.place(server.host)
+            self._say(story.where(server, decided, world.snapshot))
+            ranks = self._ranks(
+                looked, decided, server.flavor, server.zone, server.host
+            )
+        needs = [_needs(decided, it, now) for it in ranks]
+        self._say(story.destination(decided, ranks, world.settings, here))
+        self._say(story.obstacle(ranks, needs))
+        return _COLUMNS, [
+            _row(world, *both) for both in zip(ranks, needs, strict=True)
+        ]
+
+    def _find(
+        self, given: argparse.Namespace
+    ) -> tuple[servers.Server | None, servers.Flavor | None]:
+        """Return the server and the flavor that are meant."""
+        client = lookup.cloud_of(self)
+        flavor = None
+        if given.flavor is not None:
+            flavor = servers.find_flavor(client, given.flavor)
+        if given.server is None:
+            return None, flavor
+        server = servers.find(client, given.server)
+        server = server._replace(
+            hints={**server.hints, **_hints(given)},
+            flavor=flavor or server.flavor,
+            project=given.project or server.project,
+        )
+        return server, server.flavor
+
+    def _ranks(
+        self,
+        looked: outlook.Outlook,
+        decided: case.Case,
+        flavor: servers.Flavor | None,
+        zone: str | None = None,
+        taken: str = '',
+    ) -> list[ranking.Rank]:
+        """Return the places; without room, where nobody tells of it."""
+        try:
+            return looked.ranks(decided, flavor, zone, taken)
+        except cloud.CloudError as error:
+            self.log.warning('%s Where there is room is left empty.', error)
+            return looked.ranks(decided, None)
+
+    def _say(self, sentence: str) -> None:
+        """Write a sentence beside the table."""
+        if sentence:
+            print(sentence, file=self.app.stderr)
+
+
+def _what_if(text: str) -> tuple[str, metadata.Status]:
+    site, _, status = text.rpartition(':')
+    if status not in _STATUSES:
+        raise argparse.ArgumentTypeError(
+            f'{text!r} is not SITE:STATUS, with a status of '
+            f'{", ".join(_STATUSES)}'
+        )
+    return arguments.name(site), _STATUSES[status]
+
+
+def _hints(given: argparse.Namespace) -> dict[str, list[str]]:
+    """Return what is given as if it were scheduler hints."""
+    values = {
+        name: getattr(given, name) for name in origins_request.VOCABULARY
+    }
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def _needs(decided: case.Case, it: ranking.Rank, now: float) -> dict[str, str]:
+    """Return what it would take for a place to be near enough."""
+    if it.latency.passes or not it.site.passes:
+        return {}
+    return budget.needed(decided, it.place, now)
+
+
+def _row(
+    world: lookup.World, it: ranking.Rank, needs: dict[str, str]
+) -> tuple[typing.Any, ...]:
+    latency = it.latency
+    figure = latency.figure
+    state = latency.provenance
+    verdict = 'passes' if it.passes else 'fails'
+    return (
+        ', '.join(it.place.sites),
+        it.place.host,
+        columns.Known(figure and figure.rtt_ms),
+        columns.Age(latency.age_s),
+        columns.Known(figure and matrix.source(world, latency)),
+        columns.Known(state and state.value),
+        'fallback' if it.is_fallback else verdict,
+        columns.Known(latency.cost_ms),
+        it.hosts,
+        columns.Known(it.room),
+        columns.Terms(needs),
+        it.reason,
+    )

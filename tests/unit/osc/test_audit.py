@@ -1,0 +1,127 @@
+# SPDX-License-Identifier: Apache-2.0
+
+import fixtures
+
+from edge_filters.osc import audit
+from tests.unit.osc import base
+
+
+class AuditTest(base.CommandTestCase):
+    """Servers at par-01, 4.1 ms from paris, and at mrs-01, 20 ms from it."""
+
+    def setUp(self):
+        super().setUp()
+        self.nova.aggregate(
+            'mrs-01', ['mrs-1'], edge__site='mrs-01', edge__rtt__paris='20'
+        )
+        self.nova.hypervisor('mrs-1')
+        self.nova.flavor('m1.small')
+
+    def server(self, name, host='mrs-1', /, **hints):
+        hints = {f'edge:{key}': [it] for key, it in hints.items()}
+        self.nova.server(name, host, 'm1.small', hints)
+
+    def audit(self, *args):
+        """Return what is found, by the name of the server."""
+        rows = self.json('audit', *args)
+        self.assertEqual(audit.FOUND if rows else 0, self.status)
+        return {row['Name']: row for row in rows}
+
+    def findings(self, *args):
+        return {it: row['Finding'] for it, row in self.audit(*args).items()}
+
+    def test_nothing(self):
+        """Servers where they should be are not listed; the status is 0."""
+        self.assertEqual({}, self.audit())
+        self.server('here', 'par-1', origin='paris', max_rtt_ms='5')
+        self.server('anywhere')
+        self.server('elsewhere', 'mrs-1', site='mrs-01')
+        self.server('off', origin='paris', max_rtt_ms='5')
+        for server in self.nova.servers.values():
+            if server['name'] == 'off':
+                server['status'] = 'SHUTOFF'
+        self.assertEqual({}, self.audit())
+
+    def test_over_budget(self):
+        """A server too far from its users is, with where it might go."""
+        self.server('far', origin='paris', max_rtt_ms='10')
+        row = self.audit()['far']
+        self.assertEqual(
+            ('over budget', 20.0, 'par-01', 4.1, 'mrs-1'),
+            tuple(
+                row[it]
+                for it in (
+                    'Finding',
+                    'RTT ms',
+                    'Better Site',
+                    'Better RTT ms',
+                    'Host',
+                )
+            ),
+        )
+        self.assertEqual(
+            'mrs-01 is 20 ms from paris, over 10 ms', row['Reason']
+        )
+
+    def test_nearer(self):
+        """A site much nearer is told of, as much as one asks for."""
+        self.server('far', origin='paris')
+        self.assertEqual({'far': 'nearer site'}, self.findings())
+        self.assertEqual({}, self.findings('--nearer-ms', '16'))
+        self.assertEqual(
+            {'far': 'nearer site'}, self.findings('--nearer-ms', '15.8')
+        )
+
+    def test_room(self):
+        """A site without room, or in another zone, is not better."""
+        self.server('far', origin='paris')
+        number = next(iter(self.nova.servers))
+        self.nova.servers[number]['pinned_availability_zone'] = 'south'
+        self.nova.aggregate('zone', ['mrs-1'], availability_zone='south')
+        self.assertEqual({}, self.audit())
+        self.nova.servers[number]['pinned_availability_zone'] = None
+        self.nova.hypervisor('par-1', vcpus_used=8)
+        self.assertEqual({}, self.audit())
+
+    def test_unknown_is_no_gain(self):
+        """Where nobody knows how far a site is, none is said to be nearer."""
+        self.server('there', 'new-1', origin='paris')
+        self.assertEqual({}, self.audit())
+        self.server('strict', 'new-1', origin='paris', max_rtt_ms='9')
+        self.assertEqual({'strict': 'over budget'}, self.findings())
+
+    def test_unreachable(self):
+        """A server that its users cannot reach needs no budget."""
+        self.server('lost', 'lyo-1', origin='paris')
+        self.assertEqual({'lost': 'unreachable'}, self.findings())
+
+    def test_unreadable(self):
+        """A budget that nobody can hold any more is told of."""
+        self.server('lost', origin='pariz', max_rtt_ms='9')
+        row = self.audit()['lost']
+        self.assertEqual('unreadable', row['Finding'])
+        self.assertIn('pariz is not known', row['Reason'])
+
+    def test_sites(self):
+        """Servers of some sites alone may be asked for."""
+        self.server('far', origin='paris')
+        self.assertEqual({}, self.audit('--site', 'par-01'))
+        self.assertEqual(['far'], list(self.audit('--site', 'mrs-01')))
+
+    def test_room_is_not_told(self):
+        """Who may not ask for room is warned once."""
+        self.nova.forbidden = {'allocation_candidates:list'}
+        log = self.useFixture(fixtures.FakeLogger())
+        for name in 'ab':
+            self.server(name, origin='paris')
+        self.assertEqual(2, len(self.audit()))
+        self.assertEqual(1, log.output.count('Better sites may have no room'))
+
+    def test_calls(self):
+        """Many servers alike take as many calls as one."""
+        for number in range(20):
+            self.server(f'web-{number}', origin='paris')
+        self.audit()
+        paths = [path for path, _ in self.nova.calls('GET')]
+        self.assertEqual(1, paths.count('/allocation_candidates'))
+        self.assertEqual(1, paths.count('/servers/detail'))

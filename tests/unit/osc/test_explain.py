@@ -1,0 +1,268 @@
+# SPDX-License-Identifier: Apache-2.0
+
+import json
+import pathlib
+
+import fixtures
+from osc_lib import exceptions
+
+from tests.unit import nova_api
+from tests.unit.osc import base
+
+
+class ExplainTestCase(base.CommandTestCase):
+    def setUp(self):
+        super().setUp()
+        self.nova.aggregate(
+            'mrs-01',
+            ['mrs-1'],
+            edge__site='mrs-01',
+            edge__rtt__paris=f'5.5 jitter=1 at={nova_api.ago(60)} by=tcp',
+            edge__rtt__lyon='4',
+        )
+        self.nova.hypervisor('mrs-1')
+        self.nova.flavor('m1.small', vcpus=2)
+        self.nova.flavor('strict', vcpus=2, edge__max_rtt_ms='5')
+
+    def write(self, text):
+        """Return the path of a file with a text."""
+        folder = self.useFixture(fixtures.TempDir()).path
+        path = pathlib.Path(folder, 'file')
+        path.write_text(text)
+        return str(path)
+
+    def explain(self, *args):
+        """Return the rows by site, or by host where that is one."""
+        rows = self.json('explain', *args)
+        self.sites = [row['Host'] or row['Site'] for row in rows]
+        return dict(zip(self.sites, rows, strict=True))
+
+    @property
+    def said(self):
+        """What is said in sentences."""
+        return self.stderr.getvalue().splitlines()
+
+
+class BootTest(ExplainTestCase):
+    def test_order(self):
+        """Those that pass come first, near before far, unknown last."""
+        self.explain('--origin', 'paris')
+        self.assertEqual(
+            ['par-01', 'par-2', 'mrs-01', 'far-01', 'lyo-01'], self.sites
+        )
+        self.assertEqual(
+            [
+                'It would go to one of par-01, host par-2 of par-01, mrs-01, '
+                'which are as near: other weighers choose.'
+            ],
+            self.said,
+        )
+
+    def test_row(self):
+        """A row has what is known of a site, and the verdict in words."""
+        rows = self.explain('--origin', 'paris', '--flavor', 'strict')
+        age_s = rows['mrs-01'].pop('Age')
+        self.assertAlmostEqual(60, age_s, delta=5)
+        reason = rows['mrs-01'].pop('Reason')
+        self.assertRegex(
+            reason, r'^mrs-01 is 5\.5 ms from paris \(6\d s old\), over 5 ms$'
+        )
+        self.assertEqual(
+            {
+                'Site': 'mrs-01',
+                'Host': '',
+                'RTT ms': 5.5,
+                'Source': 'tcp',
+                'State': 'measured',
+                'Verdict': 'fails',
+                'Cost ms': 5.5,
+                'Hosts': 1,
+                'With Room': 1,
+                'Needs': {'edge:max_rtt_ms': '5.5'},
+            },
+            rows['mrs-01'],
+        )
+        self.assertEqual(
+            [
+                'It would go to par-01.',
+                'The nearest that is not near enough, mrs-01, would need '
+                'edge:max_rtt_ms=5.5.',
+            ],
+            self.said,
+        )
+
+    def test_room(self):
+        """What has no room is not chosen, be it full, down or disabled."""
+        self.nova.hypervisor('par-1', state='down')
+        rows = self.explain('--origin', 'paris', '--flavor', 'm1.small')
+        room = {site: row['With Room'] for site, row in rows.items()}
+        self.assertEqual(
+            {
+                'par-01': 0,
+                'par-2': 0,
+                'mrs-01': 1,
+                'far-01': 0,
+                'lyo-01': 0,
+                '': 1,
+            },
+            room,
+        )
+        self.assertEqual('It would go to mrs-01.', self.said[0])
+        self.explain('--origin', 'paris', '--flavor', 'strict')
+        self.assertEqual(
+            'There is no valid host for it, as there is no room at par-01, '
+            'host par-2 of par-01.',
+            self.said[0],
+        )
+
+    def test_room_is_not_told(self):
+        """Who may not ask for room is told so, and sees the rest."""
+        self.nova.forbidden = {'allocation_candidates:list'}
+        log = self.useFixture(fixtures.FakeLogger())
+        rows = self.explain('--origin', 'paris', '--flavor', 'strict')
+        self.assertIsNone(rows['par-01']['With Room'])
+        self.assertEqual(
+            'It would go to one of par-01, host par-2 of par-01, '
+            'which are as near: other weighers choose.',
+            self.said[0],
+        )
+        self.assertIn(
+            'the policy placement:allocation_candidates:list does not allow',
+            log.output,
+        )
+
+    def test_what_if(self):
+        """A status may be supposed, and is not there in truth."""
+        args = ['--origin', 'lyon', '--max-rtt-ms', '3']
+        self.explain(*args)
+        self.assertEqual('There is no valid host for it.', self.said[0])
+        self.explain(*args, '--what-if', 'lyo-01:active')
+        self.assertEqual('It would go to lyo-01.', self.said[0])
+        self.explain(
+            *args, '--what-if', 'lyo-01:active', '--what-if', 'lyo-01:inactive'
+        )
+        self.assertEqual('There is no valid host for it.', self.said[0])
+        self.assertEqual([], self.nova.changes())
+        self.assertIn(
+            "no site 'lyo-1'",
+            self.error(
+                exceptions.CommandError, 'explain', '--what-if', 'lyo-1:active'
+            ),
+        )
+
+    def test_fallback(self):
+        """Where nothing meets the budget the nearest is the fallback."""
+        args = ['--origin', 'paris', '--max-rtt-ms', '1']
+        rows = self.explain(*args, '--fallback', 'nearest')
+        self.assertEqual('fallback', rows['par-01']['Verdict'])
+        self.assertIn('the fallback', rows['par-01']['Reason'])
+        self.assertEqual('fails', rows['far-01']['Verdict'])
+        conf = self.write('[edge_filters]\nfallback = nearest\n')
+        rows = self.explain(*args, '--config-file', conf)
+        self.assertEqual('fallback', rows['par-01']['Verdict'])
+
+    def test_options(self):
+        """The rules are those of the nova.conf that is given."""
+        conf = self.write('[edge_filters]\nmax_age = 30\nmode = observe\n')
+        log = self.useFixture(fixtures.FakeLogger())
+        rows = self.explain(
+            '--origin', 'paris', '--max-rtt-ms', '9', '--config-file', conf
+        )
+        self.assertEqual('stale', rows['mrs-01']['State'])
+        self.assertIn('mode is observe: Nova does not go by', log.output)
+
+    def test_projects(self):
+        """A project's origins count, as the map files of nova.conf say."""
+        maps = self.write(json.dumps({'projects': {'p': ['lyon']}}))
+        conf = self.write(f'[edge_filters]\nmap_files = {maps}\n')
+        for args in (['--config-file', conf], ['--map-file', maps]):
+            rows = self.explain('--project', 'p', *args)
+            self.assertIn('from lyon', rows['mrs-01']['Reason'])
+
+    def test_address(self):
+        """An address is one of the origin that it belongs to."""
+        rows = self.explain('--client-ip', '192.0.2.9')
+        self.assertIn('from par-01', rows['par-01']['Reason'])
+        self.assertEqual('estimated', rows['par-01']['State'])
+
+    def test_no_origin(self):
+        """Who does not say where the users are may go anywhere."""
+        self.explain('--flavor', 'm1.small')
+        self.assertIn('as nobody tells where its users are', self.said[0])
+
+    def test_refused(self):
+        """What Nova would refuse is said to be, with the reason."""
+        for args, why in (
+            (['--origin', 'pariz'], 'pariz is not known'),
+            (['--origin', 'paris', '--max-rtt-ms', 'soon'], 'edge:max_rtt_ms'),
+            (['--max-rtt-ms', '9'], 'give edge:origin too'),
+            (['--client-ip', '203.0.113.9'], 'belongs to no origin'),
+        ):
+            error = self.error(exceptions.CommandError, 'explain', *args)
+            self.assertIn('Nova would refuse it: ', error)
+            self.assertIn(why, error)
+
+
+class ServerTest(ExplainTestCase):
+    def setUp(self):
+        super().setUp()
+        hints = {'edge:origin': ['paris'], 'group': ['x']}
+        self.number = self.nova.server('web-1', 'mrs-1', 'strict', hints)
+
+    def test_out_of_its_budget(self):
+        """Where it is, that this is too far, and where it would go."""
+        for name in ('web-1', self.number):
+            self.explain('--server', name)
+            self.assertRegex(
+                self.said[0],
+                r"^Server 'web-1' is on mrs-1, and is out of its budget: "
+                r'mrs-01 is 5\.5 ms from paris \(6\d s old\), over 5 ms\.$',
+            )
+            self.assertEqual('It would go to par-01.', self.said[1])
+
+    def test_stays(self):
+        """It has room where it is; where nothing is nearer it stays."""
+        self.nova.hypervisor('mrs-1', vcpus_used=8)
+        self.explain(
+            '--server', 'web-1', '--max-rtt-ms', '9', '--flavor', 'm1.small'
+        )
+        self.assertIn('and is within its budget', self.said[0])
+        self.assertEqual(
+            'It is where it should be: nothing nearer has room for it.',
+            self.said[1],
+        )
+        self.assertEqual(2, len(self.said))
+
+    def test_zone(self):
+        """It stays in the availability zone that it was booted into."""
+        self.nova.aggregate(
+            'zone', ['lyo-1', 'mrs-1'], availability_zone='south'
+        )
+        self.nova.servers[self.number]['pinned_availability_zone'] = 'south'
+        self.explain('--server', 'web-1')
+        self.assertIn('There is no valid host for it', self.said[1])
+
+    def test_unreadable(self):
+        """A move goes on without what cannot be read, with a warning."""
+        self.nova.servers[self.number]['scheduler_hints'] = {
+            'edge:origin': ['pariz']
+        }
+        log = self.useFixture(fixtures.FakeLogger())
+        self.explain('--server', 'web-1')
+        self.assertIn(
+            'moves without what it asks: hint edge:origin pariz', log.output
+        )
+
+    def test_nowhere(self):
+        """A server that is shelved is on no host."""
+        self.nova.servers[self.number].update(
+            {'OS-EXT-SRV-ATTR:host': None, 'status': 'SHELVED_OFFLOADED'}
+        )
+        self.explain('--server', 'web-1')
+        self.assertEqual(
+            [
+                "Server 'web-1' is on no host, and SHELVED_OFFLOADED.",
+                'It would go to par-01.',
+            ],
+            self.said[:2],
+        )

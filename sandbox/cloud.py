@@ -122,9 +122,10 @@ class Cloud:
             files.database, files.cell0_database, config.TRANSPORT_URL
         )
         self._watch = databases.Watch((files.database, files.cell0_database))
+        self._placement = services.placement(files.placement_conf)
         services.reach(
             {
-                config.PLACEMENT: services.placement(files.placement_conf),
+                config.PLACEMENT: self._placement,
                 config.GLANCE: standins.Images(),
                 config.NEUTRON: standins.networks,
             }
@@ -185,10 +186,17 @@ class Cloud:
         session = ks_session.Session(
             auth=token_endpoint.Token(endpoint, token),
             session=wsgi.mount(
-                requests.Session(), {config.NOVA: self._api}, address
+                requests.Session(),
+                {
+                    config.NOVA: self._api,
+                    config.PLACEMENT: self._placement,
+                },
+                address,
             ),
         )
-        return sdk_connection.Connection(session=session)
+        return sdk_connection.Connection(
+            session=session, placement_endpoint_override=config.PLACEMENT
+        )
 
     # -- hosts and sites --------------------------------------------------
 

@@ -231,7 +231,7 @@ class Cloud:
 
         :param changes: values by key; None: the key is removed
         """
-        for part in _parts(_needed(aggregate.metadata, changes)):
+        for part in _parts(needed(aggregate.metadata, changes)):
             with saying(
                 f'set the metadata of the aggregate {aggregate.name}',
                 _AGGREGATES + 'set_metadata',
@@ -401,7 +401,7 @@ def _spelt(
     return [it for it in names if it.lower() == name.lower()]
 
 
-def _needed(
+def needed(
     there: collections.abc.Mapping[str, str],
     changes: collections.abc.Mapping[str, str | None],
 ) -> dict[str, str | None]:

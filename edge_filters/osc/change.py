@@ -2,7 +2,6 @@
 """WHAT HAS TO CHANGE? The aggregates of a site, as a command wants them."""
 
 import argparse
-import collections.abc
 
 from osc_lib import exceptions
 
@@ -10,9 +9,7 @@ from edge_filters import cloud
 from edge_filters import spelling
 from edge_filters.latency import metadata
 from edge_filters.osc import lookup
-
-# How many characters Nova keeps of a value.
-_MAX_VALUE = 255
+from edge_filters.osc import site_table
 
 # Values of metadata by key; None: the key is removed.
 Changes = dict[str, str | None]
@@ -53,26 +50,13 @@ def of_prefixes(
             aggregate.id: {metadata.PREFIXES: None} for aggregate, _ in found
         }
         if given.prefixes:
-            value = prefixes_value(given.site, given.prefixes)
+            value = site_table.prefixes_value(given.site, given.prefixes)
             by_id[first.id] = {metadata.PREFIXES: value}
         return by_id
     if not new:
         return {}
-    value = prefixes_value(given.site, [*record.prefixes, *new])
+    value = site_table.prefixes_value(given.site, [*record.prefixes, *new])
     return {first.id: {metadata.PREFIXES: value}}
-
-
-def prefixes_value(
-    name: str, prefixes: collections.abc.Iterable[spelling.Network]
-) -> str:
-    """Return prefixes as metadata has them."""
-    value = ','.join(map(spelling.shown_network, dict.fromkeys(prefixes)))
-    if len(value) > _MAX_VALUE:
-        raise exceptions.CommandError(
-            f'The prefixes of {name} take {len(value)} characters, and Nova '
-            f'keeps {_MAX_VALUE}; put them into a map file'
-        )
-    return value
 
 
 def of_hosts(

@@ -11,7 +11,6 @@ import copy
 import dataclasses
 import difflib
 import functools
-import logging
 import typing
 
 from osc_lib import exceptions
@@ -23,9 +22,8 @@ from edge_filters import spelling
 from edge_filters import world
 from edge_filters.latency import metadata
 from edge_filters.origins import map_file
+from edge_filters.osc import files
 from edge_filters.osc import nova_conf
-
-LOG = logging.getLogger(__name__)
 
 # The aggregates of a site, and what each says of it; at least one.
 Found = list[tuple[cloud.Aggregate, metadata.SiteRecord]]
@@ -35,19 +33,19 @@ class World(world.World):
     """Sites, and the origins that their users are at, at one moment.
 
     :param sites: the sites, and the aggregates that they are
-    :param settings: the options of nova-scheduler
     :param maps: what the map files say
+    :param settings: the options of nova-scheduler; None: their defaults
     """
 
     def __init__(
         self,
         sites: cloud.Sites,
-        settings: conf.Settings,
         maps: map_file.MapFile | None = None,
+        settings: conf.Settings | None = None,
     ) -> None:
         super().__init__(sites.snapshot, maps or map_file.MapFile())
         self.sites = sites
-        self.settings = settings
+        self.settings = settings or nova_conf.read_settings()
 
     def suppose(
         self, statuses: collections.abc.Mapping[str, metadata.Status]
@@ -120,7 +118,7 @@ def read(asked: command.Command, given: argparse.Namespace) -> World:
     """Return what there is, for a command and what was given to it."""
     settings = nova_conf.read_settings(getattr(given, 'config_files', ()))
     paths = getattr(given, 'map_files', None) or settings.map_files
-    return World(cloud_of(asked).sites(), settings, _read_maps(paths))
+    return World(cloud_of(asked).sites(), _read_maps(paths), settings)
 
 
 def unknown(
@@ -144,23 +142,4 @@ def unknown(
 
 def _read_maps(paths: collections.abc.Iterable[str]) -> map_file.MapFile:
     """Return what map files say; warn of what they say in vain."""
-    files = []
-    for path in paths:
-        try:
-            with open(path, 'rb') as file:
-                files.append((path, file.read()))
-        except (OSError, ValueError) as error:
-            why = getattr(error, 'strerror', None) or error
-            raise exceptions.CommandError(
-                f'Map file {path} cannot be read: {why}; give --map-file a '
-                'file of this machine'
-            ) from None
-    try:
-        maps = map_file.parse(files)
-    except map_file.Broken as error:
-        raise exceptions.CommandError(f'Map file {error}') from None
-    for problem in maps.problems:
-        LOG.warning('%s', problem)
-    if maps.more_problems:
-        LOG.warning('%d more problems are in the files', maps.more_problems)
-    return maps
+    return files.parse_maps([(path, files.content(path)) for path in paths])

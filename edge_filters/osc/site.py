@@ -19,6 +19,7 @@ from edge_filters.osc import leaving
 from edge_filters.osc import lookup
 from edge_filters.osc import matrix
 from edge_filters.osc import nova_conf
+from edge_filters.osc import site_table
 from edge_filters.osc import summary
 
 _STATUSES = [status.name.lower() for status in metadata.Status]
@@ -183,7 +184,7 @@ class CreateSite(command.ShowOne):
         world = lookup.read(self, parsed_args)
         changes = {metadata.SITE: name, **change.for_all(parsed_args)}
         if parsed_args.prefixes:
-            changes[metadata.PREFIXES] = change.prefixes_value(
+            changes[metadata.PREFIXES] = site_table.prefixes_value(
                 name, parsed_args.prefixes
             )
         aggregate = change.free_aggregate(world, name, parsed_args.aggregate)
@@ -193,7 +194,7 @@ class CreateSite(command.ShowOne):
         aggregate = client.set_metadata(aggregate, changes)
         for host in parsed_args.hosts:
             aggregate = client.add_host(aggregate, host)
-        world = lookup.World(cloud.read_sites([aggregate]), world.settings)
+        world = lookup.World(cloud.read_sites([aggregate]))
         return summary.shown(world, name)
 
 

@@ -70,7 +70,9 @@ class CommandTestCase(base.TestCase):
             'edge_' + words.replace(' ', '_')
         ]
         module, _, name = path.partition(':')
-        stdout, self.stderr = io.StringIO(), io.StringIO()
+        # What it has written is there even if it fails.
+        self.stdout = stdout = io.StringIO()
+        self.stderr = io.StringIO()
         manager = types.SimpleNamespace(sdk_connection=self.nova.connect())
         manager.edge = plugin.make_client(manager)
         app = types.SimpleNamespace(

@@ -1,14 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
 
+import os
 import re
 import shlex
 
+import fixtures
 from osc_lib import exceptions
 
 from edge_filters import cloud
 from tests.unit.osc import base
 
-PAGE = base.ROOT / 'doc' / 'source' / 'admin' / 'cli.rst'
+PAGES = base.ROOT / 'doc' / 'source' / 'admin'
 
 _BLOCK = re.compile(r'\.\. code-block:: console\n\n((?:   .*\n|\n)+)')
 
@@ -24,15 +26,31 @@ def examples(text):
 
 
 class DocumentationTest(base.CommandTestCase):
-    def test_examples(self):
-        """Every example of the page writes what the page says it writes."""
-        for command, output in examples(PAGE.read_text()):
+    def check(self, page):
+        """Give the commands of a page, in a directory of their own."""
+        self.addCleanup(os.chdir, os.getcwd())
+        os.chdir(self.useFixture(fixtures.TempDir()).path)
+        self.useFixture(fixtures.FakeLogger())
+        for command, output in examples((PAGES / page).read_text()):
             self.assertEqual(output, self.written(command), command)
+
+    def test_cli(self):
+        """Every example of the page writes what the page says it writes."""
+        self.check('cli.rst')
+
+    def test_import(self):
+        """What is exported can be imported, as the page says."""
+        self.check('import.rst')
 
     def written(self, command):
         """Return what a command writes, as a terminal shows it."""
-        _, _, noun, verb, *args = shlex.split(command)
+        _, _, *words = shlex.split(command)
+        points = base.entry_points('openstack.edge.v1')
+        length = 1 if f'edge_{words[0]}' in points else 2
+        name, args = ' '.join(words[:length]), words[length:]
+        error = ''
         try:
-            return self.run_command(f'{noun} {verb}', *args).rstrip()
-        except (cloud.CloudError, exceptions.CommandError) as error:
-            return str(error)
+            self.run_command(name, *args)
+        except (cloud.CloudError, exceptions.CommandError) as raised:
+            error = str(raised)
+        return (self.stdout.getvalue() + error).strip()

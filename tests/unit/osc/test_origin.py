@@ -123,7 +123,7 @@ class LocateTest(OriginTestCase):
         path.write_text('{}')
         for file, text in (
             (str(path), f'Map file {path} is no map file: it has none of'),
-            ('/nowhere', 'Map file /nowhere cannot be read: No such file'),
+            ('/nowhere', '/nowhere cannot be read: No such file'),
         ):
             error = self.error(
                 exceptions.CommandError,

@@ -1,0 +1,115 @@
+# SPDX-License-Identifier: Apache-2.0
+"""WHAT DO THE FILES SAY? Sites, figures and maps, instead of a cloud.
+
+What a file is its content tells: JSON is a map file, CSV with the column
+``rtt_ms`` is figures, and other CSV with the column ``site`` is sites.
+"""
+
+import collections.abc
+import dataclasses
+import functools
+import logging
+
+from osc_lib import exceptions
+
+from edge_filters import cloud
+from edge_filters.origins import map_file
+from edge_filters.osc import figure_table
+from edge_filters.osc import plan
+from edge_filters.osc import site_table
+from edge_filters.osc import table
+
+LOG = logging.getLogger(__name__)
+
+
+@dataclasses.dataclass(frozen=True)
+class Files:
+    """What files say.
+
+    :param sites: what rows say of sites
+    :param figures: what rows say of figures
+    :param maps: what map files say
+    """
+
+    sites: tuple[site_table.Entry, ...]
+    figures: tuple[figure_table.Entry, ...]
+    maps: map_file.MapFile
+
+    @functools.cached_property
+    def aggregates(self) -> list[cloud.Aggregate]:
+        """What the tables would make of a cloud without aggregates."""
+        made = plan.make([], self.sites, self.figures, map_file.MapFile())
+        for warning in made.warnings:
+            LOG.warning('%s', warning)
+        for target in made.targets:
+            if target.problem:
+                raise exceptions.CommandError(target.problem)
+        return [
+            dataclasses.replace(target.then, id=number)
+            for number, target in enumerate(made.targets, 1)
+        ]
+
+
+def read(paths: collections.abc.Iterable[str]) -> Files:
+    """Read files; warn of what map files say in vain.
+
+    :raises osc_lib.exceptions.CommandError: if one cannot be read
+    """
+    tables: dict[str, list[table.Table]] = {'site': [], figure_table.RTT: []}
+    maps = []
+    for path in dict.fromkeys(paths):
+        written = content(path)
+        if written.removeprefix(b'\xef\xbb\xbf').lstrip()[:1] in (b'{', b'['):
+            maps.append((path, written))
+            continue
+        found = table.parse(path, written)
+        for column in (figure_table.RTT, 'site'):
+            if column in found.columns:
+                tables[column].append(found)
+                break
+        else:
+            raise table.wrong(
+                path,
+                'it is no map file, which begins with { or [, and no CSV with '
+                'the column site (sites) or rtt_ms (figures); give a file '
+                'that openstack edge export writes',
+            )
+    return Files(
+        tuple(site_table.read(tables['site'])),
+        tuple(figure_table.read(tables[figure_table.RTT])),
+        parse_maps(maps),
+    )
+
+
+def content(path: str) -> bytes:
+    """Return the content of a file.
+
+    :raises osc_lib.exceptions.CommandError: if it cannot be read
+    """
+    try:
+        with open(path, 'rb') as file:
+            return file.read()
+    except (OSError, ValueError) as error:
+        why = getattr(error, 'strerror', None) or error
+        raise exceptions.CommandError(
+            f'{path} cannot be read: {why}; give a file of this machine'
+        ) from None
+
+
+def parse_maps(
+    contents: collections.abc.Iterable[tuple[str, bytes]],
+) -> map_file.MapFile:
+    """Return what map files say; warn of what they say in vain.
+
+    :param contents: names and contents
+    :raises osc_lib.exceptions.CommandError: if one is no map file
+    """
+    try:
+        maps = map_file.parse(contents)
+    except map_file.Broken as error:
+        raise exceptions.CommandError(f'Map file {error}') from None
+    for problem in maps.problems:
+        LOG.warning('%s', problem)
+    if maps.more_problems:
+        LOG.warning('%d more problems are in the files', maps.more_problems)
+    return maps

@@ -28,9 +28,6 @@ _UUID_MICROVERSION = '2.41'
 _CAPACITY_MICROVERSION = '2.87'
 _HINTS_MICROVERSION = '2.100'
 
-# With it Placement understands what Nova's scheduler asks.
-_PLACEMENT_MICROVERSION = '1.36'
-
 _AGGREGATES = 'os_compute_api:os-aggregates:'
 _HYPERVISORS = 'os_compute_api:os-hypervisors:'
 _FLAVORS = 'os_compute_api:os-flavor-extra-specs:'
@@ -99,6 +96,7 @@ class Hypervisor(typing.NamedTuple):
     """A hypervisor of Nova.
 
     :param id: its UUID, which is that of its resource provider too
+    :param name: its name, which is that of its resource provider too
     :param host: the host of its compute service, in lower case
     :param is_open: whether a server may come there: its service is up and
         enabled
@@ -106,6 +104,7 @@ class Hypervisor(typing.NamedTuple):
     """
 
     id: str
+    name: str
     host: str
     is_open: bool
     capacity: 'Capacity'
@@ -267,6 +266,16 @@ class Cloud:
             by_host[it.host] = before.plus(it.capacity)
         return by_host
 
+    def nodes(self) -> dict[str, frozenset[str]]:
+        """Return the names of the nodes of each host, by its name.
+
+        Names of hosts are in lower case. Most hosts have one node.
+        """
+        by_host: dict[str, frozenset[str]] = {}
+        for it in self.hypervisors():
+            by_host[it.host] = by_host.get(it.host, frozenset()) | {it.name}
+        return by_host
+
     def find_flavor(self, name_or_id: str) -> typing.Any:
         """Return a flavor with its extra specs; None: there is none."""
         with saying(f'find the flavor {name_or_id}', _FLAVORS + 'index'):
@@ -297,37 +306,13 @@ class Cloud:
     def server(self, id: str) -> dict[str, typing.Any]:
         """Return one server, as Nova's API describes it."""
         with saying(f'show the server {id}', _SERVERS + 'show', _OLD):
-            answer = self._get(
-                'compute', f'/servers/{id}', _HINTS_MICROVERSION
-            )
+            answer = self.get('compute', f'/servers/{id}', _HINTS_MICROVERSION)
             return dict(answer['server'])
 
-    def candidates(self, query: str) -> frozenset[str]:
-        """Return the root providers that could hold an allocation.
-
-        It takes one call to Placement, which answers as it does to
-        nova-scheduler, but for all hosts.
-
-        :param query: what is to be allocated, in the words of its API
-        """
-        with saying(
-            'ask Placement for room', 'placement:allocation_candidates:list'
-        ):
-            answer = self._get(
-                'placement',
-                f'/allocation_candidates?{query}',
-                _PLACEMENT_MICROVERSION,
-            )
-            return frozenset(
-                answer['provider_summaries'][provider]['root_provider_uuid']
-                for it in answer['allocation_requests']
-                for provider in it['allocations']
-            )
-
-    def _get(
+    def get(
         self, service: str, path: str, microversion: str
     ) -> dict[str, typing.Any]:
-        """Return what a service answers.
+        """Return what a service answers, for use within :func:`saying`.
 
         Not as resources of openstacksdk: to make one takes 0.6 ms, and there
         are thousands.
@@ -343,7 +328,7 @@ class Cloud:
     ) -> collections.abc.Iterator[typing.Any]:
         """Yield what Nova has of a kind, page by page."""
         while True:
-            content = self._get(
+            content = self.get(
                 'compute', f'{path}?{query}' if query else path, microversion
             )
             yield from content[kind]
@@ -381,7 +366,8 @@ def _hypervisor(it: dict[str, typing.Any]) -> Hypervisor:
         it['memory_mb'] - it['memory_mb_used'] if is_open else 0,
     )
     host = it['service']['host'].lower()
-    return Hypervisor(it['id'], host, is_open, capacity)
+    name = it['hypervisor_hostname']
+    return Hypervisor(it['id'], name, host, is_open, capacity)
 
 
 def _aggregate(resource: typing.Any) -> Aggregate:
@@ -451,39 +437,44 @@ def saying(
     what: str,
     policy: str,
     next_steps: collections.abc.Mapping[int, str] | None = None,
+    service: str = 'Nova',
 ) -> collections.abc.Iterator[None]:
     """Say what could not be done, where the libraries raise.
 
     :param what: what is tried
     :param policy: the policy that has to allow it
     :param next_steps: what can be done about a status of HTTP
+    :param service: who is asked; the catalog has it in lower case
+    :raises CloudError: where the libraries raise
     """
+    catalog = f'openstack catalog show {service.lower()}'
     try:
         yield
     except sdk_exceptions.HttpException as error:
-        raise _refused(what, policy, next_steps or {}, error) from error
+        steps = next_steps or {}
+        raise _refused(what, policy, steps, service, error) from error
     except sdk_exceptions.SDKException as error:
         raise CloudError(
             what,
             _sentence(error),
-            'see whether openstack catalog show nova has an endpoint',
+            f'see whether {catalog} has an endpoint',
         ) from error
     except ksa_exceptions.ClientException as error:
         why = _sentence(error)
         if isinstance(error, ksa_exceptions.RetriableConnectionFailure):
-            why = 'Nova or Keystone cannot be reached'
+            why = f'{service} or Keystone cannot be reached'
         raise CloudError(
             what,
             why,
             'see whether the network lets you, whether OS_CLOUD or the --os '
-            'options are right, and what openstack catalog show nova says',
+            f'options are right, and what {catalog} says',
             getattr(error, 'http_status', None),
         ) from error
     except (KeyError, TypeError, ValueError) as error:
         raise CloudError(
             what,
-            'what answers does not speak as Nova does',
-            'see which address openstack catalog show nova has',
+            f'what answers does not speak as {service} does',
+            f'see which address {catalog} has',
         ) from error
 
 
@@ -491,13 +482,14 @@ def _refused(
     what: str,
     policy: str,
     next_steps: collections.abc.Mapping[int, str],
+    service: str,
     error: sdk_exceptions.HttpException,
 ) -> CloudError:
-    """Return what an answer of Nova means."""
+    """Return what an answer of a service means."""
     status = error.status_code
     why = (error.details or f'HTTP {status}').strip().rstrip('.')
     if status == 401:
-        why = 'Nova does not accept the token'
+        why = f'{service} does not accept the token'
         next_step = 'see what openstack token issue says'
     elif status == 403:
         why = f'the policy {policy} does not allow it'
@@ -510,10 +502,10 @@ def _refused(
             'those that there are'
         )
     elif status is not None and status < 500:
-        next_step = 'give what Nova accepts'
+        next_step = f'give what {service} accepts'
     else:
         request = error.request_id or 'no request ID'
-        next_step = f'the log of nova-api says more ({request})'
+        next_step = f'the log of {service.lower()}-api says more ({request})'
     return CloudError(what, _one_line(why), next_step, status)
 
 

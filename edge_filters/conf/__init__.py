@@ -400,8 +400,9 @@ Related options:
 
 def register_opts(conf: cfg.ConfigOpts) -> None:
     """Make ``conf.edge_filters`` known to ``conf``."""
-    conf.register_group(GROUP)
-    conf.register_opts(OPTIONS, group=GROUP)
+    # Of its own: what is set in a group, and in its copies, it shares.
+    conf.register_group(cfg.OptGroup(GROUP.name, GROUP.title))
+    conf.register_opts(OPTIONS, group=GROUP.name)
 
 
 def list_opts() -> collections.abc.Iterable[

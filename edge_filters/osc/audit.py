@@ -14,14 +14,12 @@ from edge_filters import cloud
 from edge_filters import proximity
 from edge_filters.osc import arguments
 from edge_filters.osc import columns
+from edge_filters.osc import finding
 from edge_filters.osc import lookup
 from edge_filters.osc import nova_conf
 from edge_filters.osc import outlook
 from edge_filters.osc import room as osc_room
 from edge_filters.osc import servers
-
-# Exit status where something was found: 1 is an error, 2 wrong usage.
-FOUND = 3
 
 _COLUMNS = (
     'Server',
@@ -68,7 +66,7 @@ class Audit(command.Lister):
     def run(self, parsed_args: argparse.Namespace) -> int:
         """Return the exit status."""
         self._has_found = self._is_warned = False
-        return int(super().run(parsed_args) or FOUND * self._has_found)
+        return int(super().run(parsed_args) or finding.FOUND * self._has_found)
 
     def take_action(
         self, parsed_args: argparse.Namespace
@@ -108,12 +106,12 @@ class Audit(command.Lister):
             better = self._better(looked, decided, server, verdict)
         reason = verdict.reason
         if request.problems:
-            finding = 'unreadable'
+            found = 'unreadable'
             reason = '; '.join(map(str, request.problems))
         elif not verdict.passes:
-            finding = 'over budget' if request.has_budget else 'unreachable'
+            found = 'over budget' if request.has_budget else 'unreachable'
         elif better is not None and _gain_ms(verdict, better) >= nearer_ms:
-            finding = 'nearer site'
+            found = 'nearer site'
         else:
             return None
         where = '' if better is None else ', '.join(better.place.sites)
@@ -122,7 +120,7 @@ class Audit(command.Lister):
             server.name,
             server.project,
             server.host,
-            finding,
+            found,
             columns.Known(verdict.cost_ms),
             columns.Known(where or None),
             columns.Known(better and better.cost_ms),

@@ -32,15 +32,26 @@ _OF_NOVA = {
         cfg.ListOpt(
             'weight_classes', default=['nova.scheduler.weights.all_weighers']
         ),
-        cfg.IntOpt('host_subset_size', default=1),
+        cfg.IntOpt('host_subset_size', default=1, min=1),
         cfg.BoolOpt('shuffle_best_same_weighed_hosts', default=False),
     ],
-    'scheduler': [cfg.IntOpt('max_placement_results', default=1000)],
+    'scheduler': [
+        cfg.IntOpt('max_placement_results', default=1000, min=1),
+    ],
 }
 
+# Whose options are known.
+GROUPS = (conf.GROUP.name, *_OF_NOVA)
 
-def add_config_file(parser: argparse.ArgumentParser) -> None:
-    """Add the configuration of nova-scheduler."""
+
+def add_config_file(
+    parser: argparse.ArgumentParser,
+    without: str = 'every option has its default',
+) -> None:
+    """Add the configuration of nova-scheduler.
+
+    :param without: what there is without it, in words
+    """
     parser.add_argument(
         '--config-file',
         metavar='<file>',
@@ -49,8 +60,7 @@ def add_config_file(parser: argparse.ArgumentParser) -> None:
         dest='config_files',
         help=(
             'A copy of the nova.conf of nova-scheduler (repeat option for '
-            'several, of which the last counts most); else every option has '
-            'its default'
+            'several, of which the last counts most); else ' + without
         ),
     )
 

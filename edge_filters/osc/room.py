@@ -5,6 +5,7 @@ import collections.abc
 import functools
 
 from edge_filters import cloud
+from edge_filters.osc import placement
 from edge_filters.osc import servers
 
 
@@ -49,7 +50,7 @@ class Room:
         if query not in self._by_query:
             self._by_query[query] = frozenset(
                 self.hosts[id]
-                for id in self._client.candidates(query)
+                for id in placement.candidates(self._client, query)
                 if id in self.hosts
             )
         found = self._by_query[query]

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Nova's API as it answers, for whoever calls it through openstacksdk.
 
-The answers have the form of those of nova-api 34, which
-``tests/unit/test_nova_api.py`` holds; aggregates change as its actions change
-them.
+The answers have the form of those of nova-api 34 and Placement 16, which
+``tests/unit/test_nova_api.py`` holds; aggregates change as the actions of Nova
+change them.
 """
 
 import datetime
@@ -76,6 +76,11 @@ class NovaApi(fixtures.Fixture):
     def _setUp(self):
         self.aggregates = {}
         self.hypervisors = {}
+        # The aggregates' UUIDs and the traits of resource providers, by name,
+        # beside those that mirror the aggregates of hypervisors.
+        self.extra_providers = {}
+        # Hosts that Nova did not mirror.
+        self.unmirrored = set()
         # How many hypervisors it tells of at once.
         self.max_limit = 1000
         # Policies that the caller does not have, by their last part.
@@ -96,6 +101,11 @@ class NovaApi(fixtures.Fixture):
         mock.get(re.compile(f'^{PLACEMENT_URL}/?$'), json=_PLACEMENT_VERSION)
         mock.get(
             PLACEMENT_URL + '/allocation_candidates', json=self._candidates
+        )
+        mock.get(PLACEMENT_URL + '/resource_providers', json=self._providers)
+        mock.get(
+            re.compile('/resource_providers/[^/]+/aggregates$'),
+            json=self._provider_aggregates,
         )
         self.mock = mock
 
@@ -216,7 +226,8 @@ class NovaApi(fixtures.Fixture):
         return [
             (it.path.removeprefix('/v2.1'), it.json() if it.text else None)
             for it in self.mock.request_history
-            if it.method in methods and it.path.rstrip('/') != '/v2.1'
+            if it.method in methods
+            and it.path.rstrip('/') not in ('', '/v2.1')
         ]
 
     def changes(self):
@@ -395,9 +406,11 @@ class NovaApi(fixtures.Fixture):
         return self._fault(context, 404, 'itemNotFound', message)
 
     def _candidates(self, request, context):
-        if 'allocation_candidates:list' in self.forbidden:
-            context.status_code = 403
-            return recordings.read('allocation-candidates-403')['answer']
+        refused = self._placement_refused(
+            context, 'placement:allocation_candidates:list'
+        )
+        if refused:
+            return refused
         (asked,) = request.qs['resources']
         asked = dict(it.upper().split(':') for it in asked.split(','))
         asked = {name: int(amount) for name, amount in asked.items()}
@@ -423,4 +436,71 @@ class NovaApi(fixtures.Fixture):
                 number: {**summary, 'root_provider_uuid': number}
                 for number in hosts
             },
+        }
+
+    def _all_providers(self):
+        """Return aggregates and traits of all resource providers, by name."""
+        providers = {
+            it['hypervisor_hostname']: (
+                {
+                    aggregate['uuid']
+                    for aggregate in self.aggregates.values()
+                    if it['service']['host'] in aggregate['hosts']
+                    and it['service']['host'] not in self.unmirrored
+                },
+                set(),
+            )
+            for it in self.hypervisors.values()
+        }
+        for name, (aggregates, traits) in self.extra_providers.items():
+            before, _ = providers.get(name, (set(), set()))
+            providers[name] = (before | set(aggregates), set(traits))
+        return providers
+
+    def _placement_refused(self, context, policy):
+        if policy.removeprefix('placement:') not in self.forbidden:
+            return None
+        context.status_code = 403
+        context.headers['content-type'] = 'application/json'
+        text = json.dumps(
+            recordings.read('allocation-candidates-403')['answer']
+        )
+        return json.loads(
+            text.replace('placement:allocation_candidates:list', policy)
+        )
+
+    def _providers(self, request, context):
+        refused = self._placement_refused(
+            context, 'placement:resource_providers:list'
+        )
+        if refused:
+            return refused
+        wanted = request.qs.get('member_of', [''])[0]
+        trait = request.qs.get('required', [''])[0].upper()
+        return {
+            'resource_providers': [
+                {
+                    'generation': 3,
+                    'links': [],
+                    'name': name,
+                    'parent_provider_uuid': None,
+                    'root_provider_uuid': str(uuid.uuid5(_NAMESPACE, name)),
+                    'uuid': str(uuid.uuid5(_NAMESPACE, name)),
+                }
+                for name, (aggregates, traits) in self._all_providers().items()
+                if wanted in ('', *aggregates) and trait in ('', *traits)
+            ]
+        }
+
+    def _provider_aggregates(self, request, context):
+        refused = self._placement_refused(
+            context, 'placement:resource_providers:aggregates:list'
+        )
+        number = request.path.split('/')[-2]
+        return refused or {
+            'aggregates': next(
+                sorted(aggregates)
+                for name, (aggregates, _) in self._all_providers().items()
+                if str(uuid.uuid5(_NAMESPACE, name)) == number
+            )
         }

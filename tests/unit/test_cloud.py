@@ -84,6 +84,18 @@ class ReadTest(CloudTestCase):
         self.nova.hypervisors['node'] = {**node, 'id': 'other'}
         self.assertEqual(6, self.cloud.capacity()['par-1'].vcpus_used)
 
+    def test_nodes(self):
+        """Placement's names of a host are those of its nodes."""
+        self.nova.hypervisor('Par-1', hypervisor_hostname='one.example')
+        node = self.nova.hypervisors['Par-1']
+        self.nova.hypervisors['two'] = {
+            **node,
+            'hypervisor_hostname': 'two.example',
+        }
+        self.assertEqual(
+            {'par-1': {'one.example', 'two.example'}}, self.cloud.nodes()
+        )
+
 
 class ChangeTest(CloudTestCase):
     """What changes nothing is not sent."""

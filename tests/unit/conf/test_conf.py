@@ -26,6 +26,15 @@ class OptionsTest(base.TestCase):
         config(['--config-file', path], project='nova')
         return conf.read(config)
 
+    def test_apart(self):
+        """What is set in one configuration is not set in another."""
+        one, other = cfg.ConfigOpts(), cfg.ConfigOpts()
+        for config in (one, other):
+            conf.register_opts(config)
+            config([], default_config_files=[])
+        one.set_override('mode', 'off', conf.GROUP.name)
+        self.assertEqual('enforce', conf.read(other).mode)
+
     def test_defaults(self):
         """The defaults are those of the design."""
         self.assertEqual(

@@ -8,6 +8,8 @@ import json
 import pathlib
 import types
 
+from edge_filters import cloud
+from edge_filters.osc import lookup
 from edge_filters.osc import plugin
 from tests.unit import base
 from tests.unit import nova_api
@@ -21,6 +23,28 @@ def entry_points(group):
     config.read(ROOT / 'setup.cfg')
     lines = config['entry_points'][group].split('\n')
     return dict(line.split(' = ') for line in lines if line)
+
+
+class WorldTestCase(base.TestCase):
+    """A cloud without aggregates yet."""
+
+    def setUp(self):
+        super().setUp()
+        self.nova = self.useFixture(nova_api.NovaApi())
+
+    def world(self, maps=None):
+        """Return what there is."""
+        return lookup.World(cloud.Cloud(self.nova.connect()).sites(), maps)
+
+    def site(self, name='par', hosts=('par-1',), aggregate=None, **keys):
+        """Make a site of which nothing is wrong, but what is given."""
+        keys = {
+            'edge__site': name,
+            'edge__latitude': '48.85',
+            'edge__longitude': '2.35',
+            **keys,
+        }
+        return self.nova.aggregate(aggregate or name, hosts, **keys)
 
 
 class CommandTestCase(base.TestCase):

@@ -2,7 +2,7 @@
 
 import fixtures
 
-from edge_filters.osc import audit
+from edge_filters.osc import finding
 from tests.unit.osc import base
 
 
@@ -24,7 +24,7 @@ class AuditTest(base.CommandTestCase):
     def audit(self, *args):
         """Return what is found, by the name of the server."""
         rows = self.json('audit', *args)
-        self.assertEqual(audit.FOUND if rows else 0, self.status)
+        self.assertEqual(finding.FOUND if rows else 0, self.status)
         return {row['Name']: row for row in rows}
 
     def findings(self, *args):

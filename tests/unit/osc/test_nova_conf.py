@@ -34,7 +34,7 @@ class NovaConfTest(base.TestCase):
         self.assertEqual(2400, nova_conf.read_settings().max_age_s)
 
     def test_as_nova(self):
-        """Nova's own options have the defaults that they have in Nova."""
+        """Nova's own options have the types and defaults of Nova."""
         options = nova_conf.read()
         for group, its in nova_conf._OF_NOVA.items():
             for option in its:
@@ -42,6 +42,7 @@ class NovaConfTest(base.TestCase):
                 self.assertEqual(
                     there['opt'].default, options[group][option.dest]
                 )
+                self.assertEqual(there['opt'].type, option.type)
 
     def test_files(self):
         """What a file sets counts, and the last file counts most."""

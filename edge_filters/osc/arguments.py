@@ -48,3 +48,18 @@ def add_map_files(parser: argparse.ArgumentParser) -> None:
             'map_files (repeat option for several, in the same order)'
         ),
     )
+
+
+def add_files(parser: argparse.ArgumentParser) -> None:
+    """Add the files that are to be read in place of the cloud."""
+    parser.add_argument(
+        '--file',
+        metavar='<file>',
+        action='append',
+        default=[],
+        dest='offline',
+        help=(
+            'A file that openstack edge export writes, to read in place of '
+            'the cloud (repeat option for several): nothing is asked then'
+        ),
+    )

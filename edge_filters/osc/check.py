@@ -19,6 +19,7 @@ from edge_filters.osc import check_figures
 from edge_filters.osc import check_maps
 from edge_filters.osc import check_placement
 from edge_filters.osc import check_sites
+from edge_filters.osc import files
 from edge_filters.osc import finding
 from edge_filters.osc import lookup
 from edge_filters.osc import nova_conf
@@ -78,6 +79,9 @@ class Check(command.Lister):
     there are none.
     """
 
+    # Not with --file.
+    auth_required = False
+
     _status = 0
 
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
@@ -85,6 +89,7 @@ class Check(command.Lister):
         parser = super().get_parser(prog_name)
         nova_conf.add_config_file(parser, 'it is not checked')
         arguments.add_map_files(parser)
+        arguments.add_files(parser)
         parser.add_argument(
             '--no-placement',
             action='store_true',
@@ -106,24 +111,37 @@ class Check(command.Lister):
     ) -> tuple[tuple[str, ...], collections.abc.Iterable[typing.Any]]:
         """Return what is wrong, the worst first."""
         options, missed = _options(parsed_args)
-        maps, wrong = _maps(parsed_args, options)
-        world = lookup.World(lookup.cloud_of(self).sites(), maps)
+        found = files.read(parsed_args.offline)
+        maps, wrong = _maps(parsed_args, options, found.maps_written)
+        if parsed_args.offline:
+            sites = cloud.read_sites(found.aggregates)
+        else:
+            sites = lookup.cloud_of(self).sites()
+        world = lookup.World(sites, maps)
         facts = Facts(world, options, bool(parsed_args.config_files))
         facts, unasked = self._ask(facts, parsed_args)
         missed += wrong + unasked
-        found = finding.in_order([*missed, *findings(facts, time.time())])
-        if any(it.severity < finding.Severity.NOTE for it in found):
+        wrong = finding.in_order([*missed, *findings(facts, time.time())])
+        if any(it.severity < finding.Severity.NOTE for it in wrong):
             self._status = finding.FOUND
         names = ('Severity', 'Check', 'Subject', 'Finding', 'Remedy')
         return names, [
             (it.severity.name.lower(), *map(_printable, it))
-            for it in (found if parsed_args.all else finding.folded(found))
+            for it in (wrong if parsed_args.all else finding.folded(wrong))
         ]
 
     def _ask(
         self, facts: Facts, given: argparse.Namespace
     ) -> tuple[Facts, list[finding.Finding]]:
         """Return the facts with what Nova and Placement add, and what not."""
+        if given.offline:
+            missed = finding.Finding(
+                'not-asked',
+                'the cloud',
+                'is not asked about its hosts, nor what Placement knows',
+                'leave out --file',
+            )
+            return facts, [missed]
         try:
             facts = facts._replace(nodes=lookup.cloud_of(self).nodes())
         except cloud.CloudError as error:
@@ -185,12 +203,16 @@ def _options(
 
 
 def _maps(
-    given: argparse.Namespace, options: cfg.ConfigOpts
+    given: argparse.Namespace,
+    options: cfg.ConfigOpts,
+    more: collections.abc.Iterable[str],
 ) -> tuple[map_file.MapFile, list[finding.Finding]]:
-    """Return what the map files say, and what is wrong with them."""
-    maps, found = check_maps.read(
-        given.map_files or conf.read(options).map_files
-    )
+    """Return what the map files say, and what is wrong with them.
+
+    :param more: map files beside those that are options
+    """
+    paths = given.map_files or conf.read(options).map_files
+    maps, found = check_maps.read([*paths, *more])
     for it in found:
         if given.map_files and it.check == 'map-file-not-checked':
             raise exceptions.CommandError(

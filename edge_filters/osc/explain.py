@@ -51,6 +51,9 @@ class Explain(command.Lister):
     sentences are on standard error.
     """
 
+    # Not with --file.
+    auth_required = False
+
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
         """Return what may be given."""
         parser = super().get_parser(prog_name)
@@ -99,12 +102,18 @@ class Explain(command.Lister):
         )
         nova_conf.add_config_file(parser)
         arguments.add_map_files(parser)
+        arguments.add_files(parser)
         return parser
 
     def take_action(
         self, parsed_args: argparse.Namespace
     ) -> tuple[tuple[str, ...], collections.abc.Iterable[typing.Any]]:
         """Return every place, in order; say where the server would go."""
+        if parsed_args.offline and (parsed_args.server or parsed_args.flavor):
+            raise exceptions.CommandError(
+                'A server or a flavor is not in a file; leave out --file, or '
+                'give what they ask as options'
+            )
         world = lookup.read(self, parsed_args)
         world = world.suppose(dict(parsed_args.what_if))
         if world.settings.mode != 'enforce':
@@ -114,8 +123,10 @@ class Explain(command.Lister):
             )
         now = time.time()
         server, flavor = self._find(parsed_args)
-        client = lookup.cloud_of(self)
-        room = osc_room.Room(client, world.sites.aggregates.values())
+        room = None
+        if flavor is not None:
+            aggregates = world.sites.aggregates.values()
+            room = osc_room.Room(lookup.cloud_of(self), aggregates)
         looked = outlook.Outlook(world, now, room)
         here = None
         if server is None:
@@ -150,13 +161,12 @@ class Explain(command.Lister):
         self, given: argparse.Namespace
     ) -> tuple[servers.Server | None, servers.Flavor | None]:
         """Return the server and the flavor that are meant."""
-        client = lookup.cloud_of(self)
         flavor = None
         if given.flavor is not None:
-            flavor = servers.find_flavor(client, given.flavor)
+            flavor = servers.find_flavor(lookup.cloud_of(self), given.flavor)
         if given.server is None:
             return None, flavor
-        server = servers.find(client, given.server)
+        server = servers.find(lookup.cloud_of(self), given.server)
         server = server._replace(
             hints={**server.hints, **_hints(given)},
             flavor=flavor or server.flavor,

@@ -28,12 +28,17 @@ class Files:
 
     :param sites: what rows say of sites
     :param figures: what rows say of figures
-    :param maps: what map files say
+    :param maps_written: the map files, by name
     """
 
     sites: tuple[site_table.Entry, ...]
     figures: tuple[figure_table.Entry, ...]
-    maps: map_file.MapFile
+    maps_written: collections.abc.Mapping[str, bytes]
+
+    @functools.cached_property
+    def maps(self) -> map_file.MapFile:
+        """What the map files say; it warns of what they say in vain."""
+        return parse_maps(self.maps_written.items())
 
     @functools.cached_property
     def aggregates(self) -> list[cloud.Aggregate]:
@@ -51,16 +56,16 @@ class Files:
 
 
 def read(paths: collections.abc.Iterable[str]) -> Files:
-    """Read files; warn of what map files say in vain.
+    """Read files.
 
     :raises osc_lib.exceptions.CommandError: if one cannot be read
     """
     tables: dict[str, list[table.Table]] = {'site': [], figure_table.RTT: []}
-    maps = []
+    maps = {}
     for path in dict.fromkeys(paths):
         written = content(path)
         if written.removeprefix(b'\xef\xbb\xbf').lstrip()[:1] in (b'{', b'['):
-            maps.append((path, written))
+            maps[path] = written
             continue
         found = table.parse(path, written)
         for column in (figure_table.RTT, 'site'):
@@ -77,7 +82,7 @@ def read(paths: collections.abc.Iterable[str]) -> Files:
     return Files(
         tuple(site_table.read(tables['site'])),
         tuple(figure_table.read(tables[figure_table.RTT])),
-        parse_maps(maps),
+        maps,
     )
 
 

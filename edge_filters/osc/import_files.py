@@ -49,6 +49,9 @@ class Import(command.Lister):
     that a command that failed half way can be given again.
     """
 
+    # Not with --to.
+    auth_required = False
+
     _failure = ''
 
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:

@@ -118,7 +118,14 @@ def read(asked: command.Command, given: argparse.Namespace) -> World:
     """Return what there is, for a command and what was given to it."""
     settings = nova_conf.read_settings(getattr(given, 'config_files', ()))
     paths = getattr(given, 'map_files', None) or settings.map_files
-    return World(cloud_of(asked).sites(), _read_maps(paths), settings)
+    written = {path: files.content(path) for path in paths}
+    if offline := getattr(given, 'offline', None):
+        found = files.read(offline)
+        sites = cloud.read_sites(found.aggregates)
+        written.update(found.maps_written)
+    else:
+        sites = cloud_of(asked).sites()
+    return World(sites, files.parse_maps(written.items()), settings)
 
 
 def unknown(
@@ -138,8 +145,3 @@ def unknown(
         f'There is no {what} {spelling.shown(name)}.{hint} All are listed by: '
         f'{listed_by}'
     )
-
-
-def _read_maps(paths: collections.abc.Iterable[str]) -> map_file.MapFile:
-    """Return what map files say; warn of what they say in vain."""
-    return files.parse_maps([(path, files.content(path)) for path in paths])

@@ -22,6 +22,9 @@ DEFAULT_API_VERSION = '1'
 
 def make_client(instance: 'clientmanager.ClientManager') -> cloud.Cloud:
     """Return what commands find as ``client_manager.edge``."""
+    # Commands that can do without a cloud ask for it as late as this.
+    instance._auth_required = True
+    instance.setup_auth()
     return cloud.Cloud(instance.sdk_connection)
 
 

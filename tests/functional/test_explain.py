@@ -21,7 +21,9 @@ class ExplainTest(base.TestCase):
 
     def setUp(self):
         super().setUp()
-        self.manager = types.SimpleNamespace(sdk_connection=self.cloud.admin)
+        self.manager = types.SimpleNamespace(
+            sdk_connection=self.cloud.admin, setup_auth=lambda: None
+        )
         self.manager.edge = plugin.make_client(self.manager)
         self.stderr = io.StringIO()
 

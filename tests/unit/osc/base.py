@@ -97,7 +97,9 @@ class CommandTestCase(base.TestCase):
         # What it has written is there even if it fails.
         self.stdout = stdout = io.StringIO()
         self.stderr = io.StringIO()
-        manager = types.SimpleNamespace(sdk_connection=self.nova.connect())
+        manager = types.SimpleNamespace(
+            sdk_connection=self.nova.connect(), setup_auth=lambda: None
+        )
         manager.edge = plugin.make_client(manager)
         app = types.SimpleNamespace(
             stdout=stdout, stderr=self.stderr, client_manager=manager

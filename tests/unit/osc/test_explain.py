@@ -190,6 +190,28 @@ class BootTest(ExplainTestCase):
         self.explain('--flavor', 'm1.small')
         self.assertIn('as nobody tells where its users are', self.said[0])
 
+    def test_offline(self):
+        """Exported files stand in for the cloud, but for room."""
+        figures = self.write('origin,site,rtt_ms\nparis,par-02,3\n')
+        sites = pathlib.Path(figures).with_name('sites')
+        sites.write_text('site,host,tier\npar-02,par-3,core\n')
+        files = ['--file', figures, '--file', str(sites)]
+        rows = self.explain('--origin', 'paris', *files)
+        self.assertEqual(['par-02'], list(rows))
+        self.assertEqual(
+            (3.0, 1, None, 'measured'),
+            tuple(
+                rows['par-02'][it]
+                for it in ('RTT ms', 'Hosts', 'With Room', 'State')
+            ),
+        )
+        self.assertEqual([], self.nova.calls('GET'))
+        for option in ('--flavor', '--server'):
+            error = self.error(
+                exceptions.CommandError, 'explain', option, 'x', *files
+            )
+            self.assertIn('leave out --file', error)
+
     def test_refused(self):
         """What Nova would refuse is said to be, with the reason."""
         for args, why in (

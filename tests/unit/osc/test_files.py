@@ -106,7 +106,9 @@ class FilesTestCase(base.TestCase):
         """Return what is wrong with files, without their directory."""
         raised = self.assertRaises(
             exceptions.CommandError,
-            lambda: self.read(*contents).aggregates,
+            lambda: [
+                (it.aggregates, it.maps) for it in [self.read(*contents)]
+            ],
         )
         return str(raised).replace(f'{self.directory}/', '')
 

@@ -85,7 +85,7 @@ class ListLatency(command.Lister):
             (
                 row.origin,
                 row.site,
-                row.host,
+                columns.Known(row.host or None),
                 columns.Known(row.figure.rtt_ms),
                 columns.Known(row.figure.jitter_ms),
                 columns.Known(row.figure.loss_pct),

@@ -38,11 +38,11 @@ class ListTest(base.CommandTestCase):
         """Every figure is a row; that of a host is one of its own."""
         self.assertEqual(
             [
-                ('lyon', 'lyo-01', '', 2.3),
-                ('lyon', 'par-01', '', 9.7),
+                ('lyon', 'lyo-01', None, 2.3),
+                ('lyon', 'par-01', None, 9.7),
                 ('lyon', 'par-01', 'par-2', 8),
-                ('paris', 'lyo-01', '', None),
-                ('paris', 'par-01', '', 4.1),
+                ('paris', 'lyo-01', None, None),
+                ('paris', 'par-01', None, 4.1),
             ],
             self.keys(),
         )
@@ -57,7 +57,7 @@ class ListTest(base.CommandTestCase):
             {
                 'Origin': 'paris',
                 'Site': 'par-01',
-                'Host': '',
+                'Host': None,
                 'RTT ms': 4.1,
                 'Jitter ms': 0.3,
                 'Loss %': 0,
@@ -78,7 +78,7 @@ class ListTest(base.CommandTestCase):
 
     def test_stale(self):
         """--stale leaves what is older than the max_age of nova.conf."""
-        self.assertEqual([('lyon', 'par-01', '', 9.7)], self.keys('--stale'))
+        self.assertEqual([('lyon', 'par-01', None, 9.7)], self.keys('--stale'))
         path = pathlib.Path(self.useFixture(fixtures.TempDir()).path, 'conf')
         path.write_text('[edge_filters]\nmax_age = 30\n')
         keys = self.keys('--stale', '--config-file', str(path))
@@ -100,7 +100,7 @@ class ListTest(base.CommandTestCase):
         rows = self.json('latency list', '--map-file', str(path))
         self.assertEqual(
             [
-                ('paris', 'far-01', '', 31),
+                ('paris', 'far-01', None, 31),
                 ('paris', 'par-01', 'par-1', 3),
             ],
             [

@@ -13,7 +13,6 @@ replaced, so that two recordings differ where the API does.
 import contextlib
 import json
 import re
-import sys
 
 import openstack
 
@@ -263,19 +262,23 @@ def _placement(to, admin, user):
         to.call(name, who.placement, 'GET', url, None, microversion)
 
 
-def main():
+def connect():
+    """Return a connection with the role admin, and one without it."""
     config = openstack.config.OpenStackConfig(
         config_files=[str(base.FOLDER / 'clouds.yaml')]
     )
-    admin, user = (
+    return [
         openstack.connection.Connection(config=config.get_one(name))
         for name in ('admin', 'demo')
-    )
+    ]
+
+
+def main():
     recordings.FOLDER.mkdir(exist_ok=True)
-    for name, taken in record(admin, user).items():
+    for name, taken in record(*connect()).items():
         text = json.dumps(taken, indent=2, sort_keys=True)
         (recordings.FOLDER / f'{name}.json').write_text(f'{text}\n')
 
 
 if __name__ == '__main__':
-    sys.exit(main())
+    main()

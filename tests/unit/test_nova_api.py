@@ -118,3 +118,13 @@ class DifferencesTest(base.TestCase):
         """Keys that users choose are not compared."""
         real, other = ({'metadata': {key: ''}} for key in 'ab')
         self.assertEqual([], list(recordings.differences(real, other)))
+
+    def test_ids(self):
+        """Where IDs are the keys, only what they stand for is compared."""
+        ids = ('00000000-0000-4000-8000-00000000000' + it for it in '12')
+        real, other = ({id: {'n': 1}} for id in ids)
+        self.assertEqual([], list(recordings.differences(real, other)))
+        other['00000000-0000-4000-8000-000000000003'] = {}
+        self.assertEqual(
+            ['[].n: only real'], list(recordings.differences(real, other))
+        )

@@ -81,7 +81,9 @@ class ListLatency(command.Lister):
             time.time(),
         )
         origins = parsed_args.origins
-        return _COLUMNS, [
+        # One after the other: so many cells at once would keep the garbage
+        # collector busy.
+        return _COLUMNS, (
             (
                 row.origin,
                 row.site,
@@ -100,7 +102,7 @@ class ListLatency(command.Lister):
                 not parsed_args.stale
                 or row.state is proximity.Provenance.STALE
             )
-        ]
+        )
 
 
 class SetLatency(command.Command):

@@ -2,8 +2,10 @@
 """The cloud that ``tools/cloud up`` has started, seen from outside."""
 
 from importlib import metadata
+import os
 import pathlib
 import re
+import sys
 
 import openstack
 from oslotest import base
@@ -25,6 +27,26 @@ def workers_by_server():
             if match := _DECISION.match(line):
                 decided[match[2]] = (log.stem, int(match[1]))
     return decided
+
+
+def environment(user='admin'):
+    """Return the environment variables of a user of the cloud.
+
+    :param user: a cloud of ``clouds.yaml``
+    """
+    # Those of another cloud would win over what clouds.yaml says.
+    ours = {
+        key: value
+        for key, value in os.environ.items()
+        if not key.startswith('OS_')
+    }
+    programs = pathlib.Path(sys.executable).parent
+    return {
+        **ours,
+        'OS_CLIENT_CONFIG_FILE': str(FOLDER / 'clouds.yaml'),
+        'OS_CLOUD': user,
+        'PATH': f'{programs}:{os.environ["PATH"]}',
+    }
 
 
 class TestCase(base.BaseTestCase):

@@ -1,16 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 
 import json
-import os
-import pathlib
 import re
+import shutil
 import subprocess
-import sys
 
 from tests.cloud import base
 
 TIMEOUT_S = 60
-OPENSTACK = pathlib.Path(sys.executable).with_name('openstack')
 SPARE_HOST = 'compute-par-1'
 SITE = 'edge-command-01'
 ZONE = 'edge-command-zone'
@@ -49,20 +46,17 @@ class OpenstackEdgeTest(base.TestCase):
 
     def run_command(self, *args, user='admin'):
         """Run ``openstack edge``; return what became of it."""
-        ours = {
-            key: value
-            for key, value in os.environ.items()
-            if not key.startswith('OS_')
-        }
+        environment = base.environment(user)
         return subprocess.run(
-            [OPENSTACK, 'edge', *args],
+            # Found in our PATH else, and not in that of the environment.
+            [
+                shutil.which('openstack', path=environment['PATH']),
+                'edge',
+                *args,
+            ],
             capture_output=True,
             check=False,
-            env={
-                **ours,
-                'OS_CLIENT_CONFIG_FILE': str(base.FOLDER / 'clouds.yaml'),
-                'OS_CLOUD': user,
-            },
+            env=environment,
             text=True,
             timeout=TIMEOUT_S,
         )

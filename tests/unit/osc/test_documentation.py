@@ -1,28 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
 
 import os
-import re
 import shlex
 
 import fixtures
 from osc_lib import exceptions
 
 from edge_filters import cloud
+from tests.cloud import transcript
 from tests.unit.osc import base
 
 PAGES = base.ROOT / 'doc' / 'source' / 'admin'
-
-_BLOCK = re.compile(r'\.\. code-block:: console\n\n((?:   .*\n|\n)+)')
-
-
-def examples(text):
-    """Yield the commands of a page, and what it says that they write."""
-    for block in _BLOCK.findall(text):
-        lines = re.sub(r'(?m)^   ', '', block).replace('\\\n', '')
-        for example in re.split(r'(?m)^\$ ', lines)[1:]:
-            command, _, output = example.partition('\n')
-            if command.startswith('openstack edge'):
-                yield command, output.rstrip()
 
 
 class DocumentationTest(base.CommandTestCase):
@@ -31,8 +19,10 @@ class DocumentationTest(base.CommandTestCase):
         self.addCleanup(os.chdir, os.getcwd())
         os.chdir(self.useFixture(fixtures.TempDir()).path)
         self.useFixture(fixtures.FakeLogger())
-        for command, output in examples((PAGES / page).read_text()):
-            self.assertEqual(output, self.written(command), command)
+        for step in transcript.steps((PAGES / page).read_text()):
+            if step.command.startswith('openstack edge '):
+                written = self.written(step.command.replace('\\\n', ''))
+                self.assertEqual(step.output, written, step)
 
     def test_cli(self):
         """Every example of the page writes what the page says it writes."""

@@ -11,6 +11,7 @@ from osc_lib.command import command
 
 from edge_filters import case
 from edge_filters import cloud
+from edge_filters import spelling
 from edge_filters.latency import metadata
 from edge_filters.origins import request as origins_request
 from edge_filters.osc import arguments
@@ -123,6 +124,7 @@ class Explain(command.Lister):
             )
         now = time.time()
         server, flavor = self._find(parsed_args)
+        self._warn_of_multipliers(world)
         room = None
         if flavor is not None:
             aggregates = world.sites.aggregates.values()
@@ -156,6 +158,21 @@ class Explain(command.Lister):
         return _COLUMNS, [
             _row(world, *both) for both in zip(ranks, needs, strict=True)
         ]
+
+    def _warn_of_multipliers(self, world: lookup.World) -> None:
+        """Warn where aggregates may change the order."""
+        names = [
+            it.name
+            for it in world.sites.aggregates.values()
+            if metadata.MULTIPLIER in it.metadata
+        ]
+        if names:
+            self.log.warning(
+                'Aggregates have an %s of their own, which may change the '
+                'order: %s.',
+                metadata.MULTIPLIER,
+                spelling.listed(names),
+            )
 
     def _find(
         self, given: argparse.Namespace

@@ -13,9 +13,6 @@ from edge_filters.osc import servers
 Ranks = collections.abc.Sequence[ranking.Rank]
 Needs = collections.abc.Mapping[str, str]
 
-# How many sites a sentence names.
-_NAMED = 5
-
 
 def where(
     server: servers.Server,
@@ -82,8 +79,4 @@ def obstacle(ranks: Ranks, needs: collections.abc.Sequence[Needs]) -> str:
 
 
 def _names(ranks: collections.abc.Iterable[ranking.Rank]) -> str:
-    """Return the names of a few sites, and how many more there are."""
-    names = [str(it.place) for it in ranks]
-    more = len(names) - _NAMED
-    shown = spelling.listed(names[:_NAMED])
-    return f'{shown} and {more} more' if more > 0 else shown
+    return spelling.listed([str(it.place) for it in ranks])

@@ -16,8 +16,8 @@ SITE_RTT_MS = 3.5
 _CHANGE = re.compile(r'"(?:POST|PUT|DELETE) \S*/os-aggregates\S*"')
 
 
-class OpenstackEdgeTest(base.TestCase):
-    """The real command, Keystone and Nova; what it changes is put back."""
+class CloudTestCase(base.TestCase):
+    """What is changed of aggregates is put back."""
 
     def setUp(self):
         super().setUp()
@@ -43,6 +43,10 @@ class OpenstackEdgeTest(base.TestCase):
                 compute.set_aggregate_metadata(id, {**metadata, **gone})
             for host in set(hosts) - set(now.hosts):
                 compute.add_host_to_aggregate(id, host)
+
+
+class OpenstackEdgeTest(CloudTestCase):
+    """The real command, Keystone and Nova."""
 
     def run_command(self, *args, user='admin'):
         """Run ``openstack edge``; return what became of it."""

@@ -8,6 +8,7 @@ import collections.abc
 import contextlib
 import dataclasses
 import json
+import re
 import typing
 import urllib.parse
 
@@ -32,6 +33,9 @@ _AGGREGATES = 'os_compute_api:os-aggregates:'
 _HYPERVISORS = 'os_compute_api:os-hypervisors:'
 _FLAVORS = 'os_compute_api:os-flavor-extra-specs:'
 _SERVERS = 'os_compute_api:servers:'
+
+# As a refusal names the one that is missing.
+_POLICY = re.compile(r'\b(?:os_compute_api|placement)(?::[\w-]+)+')
 
 # What to do about an API that is older than that.
 _OLD = {406: 'scheduler hints are shown by Nova 31 (2025.1) and later only'}
@@ -295,7 +299,8 @@ class Cloud:
 
         :param query: which ones, in the words of that API
         """
-        with saying('list the servers', _SERVERS + 'detail', _OLD):
+        policy = _SERVERS + 'detail:get_all_tenants'
+        with saying('list the servers', policy, _OLD):
             yield from self._listed(
                 'servers',
                 '/servers/detail',
@@ -487,7 +492,9 @@ def _refused(
 ) -> CloudError:
     """Return what an answer of a service means."""
     status = error.status_code
-    why = (error.details or f'HTTP {status}').strip().rstrip('.')
+    why = _told(error) or f'HTTP {status}'
+    if named := _POLICY.search(why):
+        policy = named[0]
     if status == 401:
         why = f'{service} does not accept the token'
         next_step = 'see what openstack token issue says'
@@ -507,6 +514,17 @@ def _refused(
         request = error.request_id or 'no request ID'
         next_step = f'the log of {service.lower()}-api says more ({request})'
     return CloudError(what, _one_line(why), next_step, status)
+
+
+def _told(error: sdk_exceptions.HttpException) -> str:
+    """Return what a service says of an error."""
+    told = error.details or ''
+    try:
+        # Placement's, as the API working group's guideline on errors has it.
+        told = json.loads(told)['errors'][0]['detail']
+    except (LookupError, TypeError, ValueError):
+        pass
+    return str(told).strip().rstrip('.')
 
 
 def _sentence(error: Exception) -> str:

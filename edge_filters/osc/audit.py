@@ -9,10 +9,9 @@ import typing
 
 from osc_lib.command import command
 
-from edge_filters import case
-from edge_filters import cloud
 from edge_filters import proximity
 from edge_filters.osc import arguments
+from edge_filters.osc import caveats
 from edge_filters.osc import columns
 from edge_filters.osc import finding
 from edge_filters.osc import lookup
@@ -32,6 +31,12 @@ _COLUMNS = (
     'Better RTT ms',
     'Reason',
 )
+
+# What a server has that is not near enough, by how that is known.
+_FAILED: dict[proximity.Provenance | None, str] = {
+    proximity.Provenance.MEASURED: 'over budget',
+    proximity.Provenance.UNREACHABLE: 'unreachable',
+}
 
 
 class Audit(command.Lister):
@@ -65,7 +70,7 @@ class Audit(command.Lister):
 
     def run(self, parsed_args: argparse.Namespace) -> int:
         """Return the exit status."""
-        self._has_found = self._is_warned = False
+        self._has_found = False
         return int(super().run(parsed_args) or finding.FOUND * self._has_found)
 
     def take_action(
@@ -75,79 +80,69 @@ class Audit(command.Lister):
         world = lookup.read(self, parsed_args)
         for name in parsed_args.sites or ():
             world.site(name)
+        for caveat in caveats.of(world, parsed_args):
+            self.log.warning('%s.', caveat)
         client = lookup.cloud_of(self)
         room = osc_room.Room(client, world.sites.aggregates.values())
         looked = outlook.Outlook(world, time.time(), room)
         rows = []
-        for answer in client.servers(status='ACTIVE'):
-            server = servers.read(answer)
+        for server in servers.readable(client.servers(status='ACTIVE')):
             its = world.snapshot.place(server.host).sites
             if parsed_args.sites and not {*its} & {*parsed_args.sites}:
                 continue
-            row = self._audit(world, looked, server, parsed_args.nearer_ms)
+            row = _audit(world, looked, server, parsed_args.nearer_ms)
             if row is not None:
                 rows.append(row)
         self._has_found = bool(rows)
         return _COLUMNS, rows
 
-    def _audit(
-        self,
-        world: lookup.World,
-        looked: outlook.Outlook,
-        server: servers.Server,
-        nearer_ms: float,
-    ) -> tuple[typing.Any, ...] | None:
-        """Return what is to be said of a server; None: nothing."""
-        decided = looked.of_server(server)
-        request = decided.request
-        verdict = decided.judge_latency(world.snapshot.place(server.host))
-        better = None
-        if request.has_users:
-            better = self._better(looked, decided, server, verdict)
-        reason = verdict.reason
-        if request.problems:
-            found = 'unreadable'
-            reason = '; '.join(map(str, request.problems))
-        elif not verdict.passes:
-            found = 'over budget' if request.has_budget else 'unreachable'
-        elif better is not None and _gain_ms(verdict, better) >= nearer_ms:
-            found = 'nearer site'
-        else:
-            return None
-        where = '' if better is None else ', '.join(better.place.sites)
-        return (
-            server.id,
-            server.name,
-            server.project,
-            server.host,
-            found,
-            columns.Known(verdict.cost_ms),
-            columns.Known(where or None),
-            columns.Known(better and better.cost_ms),
-            reason,
-        )
 
-    def _better(
-        self,
-        looked: outlook.Outlook,
-        decided: case.Case,
-        server: servers.Server,
-        verdict: proximity.Verdict,
-    ) -> proximity.Verdict | None:
-        """Return the nearest place that will do, if it is better."""
-        try:
-            ranks = looked.ranks(decided, server.flavor, server.zone)
-        except cloud.CloudError as error:
-            if not self._is_warned:
-                self.log.warning('%s Better sites may have no room.', error)
-            self._is_warned = True
-            ranks = looked.ranks(decided, None)
-        nearest = next((it.latency for it in ranks if it.will_do), None)
-        if nearest is None or nearest.place == verdict.place:
-            return None
-        is_cure = nearest.passes and not verdict.passes
-        is_nearer = proximity.distance(nearest) < proximity.distance(verdict)
-        return nearest if is_cure or is_nearer else None
+def _audit(
+    world: lookup.World,
+    looked: outlook.Outlook,
+    server: servers.Server,
+    nearer_ms: float,
+) -> tuple[typing.Any, ...] | None:
+    """Return what is to be said of a server; None: nothing."""
+    decided = looked.of_server(server)
+    request = decided.request
+    verdict = decided.judge_latency(world.snapshot.place(server.host))
+    better = None
+    if request.has_users:
+        nearest = looked.best(server, decided).nearest
+        better = nearest and _better(verdict, nearest.latency)
+    reason = verdict.reason
+    if request.problems:
+        found = 'unreadable'
+        reason = '; '.join(map(str, request.problems))
+    elif not verdict.passes:
+        found = _FAILED.get(verdict.provenance, 'not measured')
+    elif better is not None and _gain_ms(verdict, better) >= nearer_ms:
+        found = 'nearer site'
+    else:
+        return None
+    return (
+        server.id,
+        server.name,
+        server.project,
+        server.host,
+        found,
+        columns.Known(verdict.cost_ms),
+        columns.Known(better and str(better.place)),
+        columns.Known(better and better.cost_ms),
+        reason,
+    )
+
+
+def _better(
+    verdict: proximity.Verdict, nearest: proximity.Verdict
+) -> proximity.Verdict | None:
+    """Return the nearest place that will do, if it is better."""
+    if nearest.place == verdict.place:
+        return None
+    is_cure = nearest.passes and not verdict.passes
+    is_nearer = proximity.distance(nearest) < proximity.distance(verdict)
+    return nearest if is_cure or is_nearer else None
 
 
 def _gain_ms(verdict: proximity.Verdict, better: proximity.Verdict) -> float:

@@ -22,9 +22,10 @@ def for_all(given: argparse.Namespace) -> Changes:
             'A position is --latitude and --longitude; give both'
         )
     changes: Changes = {}
+    if given.status is not None:
+        changes[metadata.STATUS] = given.status
     for key, value, is_removed in (
         (metadata.TIER, given.tier, 'no_tier'),
-        (metadata.STATUS, given.status, 'no_status'),
         (metadata.LATITUDE, given.latitude, 'no_position'),
         (metadata.LONGITUDE, given.longitude, 'no_position'),
     ):

@@ -24,6 +24,7 @@ from edge_filters.osc import finding
 from edge_filters.osc import lookup
 from edge_filters.osc import nova_conf
 from edge_filters.osc import placement
+from edge_filters.osc import progress
 
 # How much of a text a row has: names and values are anybody's.
 _MAX_CHARS = 1000
@@ -174,13 +175,15 @@ class Check(command.Lister):
         return facts, []
 
     def _mirror(self, world: lookup.World) -> placement.Mirror:
-        aggregates = (
+        aggregates = [
             aggregate.uuid
             for name in world.snapshot.sites
             for aggregate, record in world.site(name)
             if aggregate.uuid and record.hosts
+        ]
+        return placement.read(
+            lookup.cloud_of(self), progress.shown(aggregates)
         )
-        return placement.read(lookup.cloud_of(self), aggregates)
 
 
 def _options(

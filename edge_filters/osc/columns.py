@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """HOW IS A VALUE SHOWN? To people in words, to machines as it is."""
 
-import typing
-
 from cliff import columns
 
 # The units of ages, with how many seconds they have, and from which age on the
@@ -10,7 +8,7 @@ from cliff import columns
 _UNITS = (('s', 1, 120), ('min', 60, 7200), ('h', 3600, 172800))
 
 
-class Known(columns.FormattableColumn[typing.Any]):
+class Known(columns.FormattableColumn):  # type: ignore[type-arg]
     """A value, or None: nobody knows it, and people see nothing.
 
     In order, what is not known comes last.
@@ -45,7 +43,7 @@ class Age(Known):
         return f'{words} ahead' if self._value < 0 else words
 
 
-class Lines(columns.FormattableColumn[list[str]]):
+class Lines(columns.FormattableColumn):  # type: ignore[type-arg]
     """Several values, of which people read one a line."""
 
     def human_readable(self) -> str:
@@ -53,7 +51,7 @@ class Lines(columns.FormattableColumn[list[str]]):
         return '\n'.join(self._value)
 
 
-class Terms(columns.FormattableColumn[dict[str, str]]):
+class Terms(columns.FormattableColumn):  # type: ignore[type-arg]
     """What to ask, by name, as ``openstack server create --hint`` has it."""
 
     def human_readable(self) -> str:

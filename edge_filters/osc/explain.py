@@ -10,12 +10,11 @@ from osc_lib import exceptions
 from osc_lib.command import command
 
 from edge_filters import case
-from edge_filters import cloud
-from edge_filters import spelling
 from edge_filters.latency import metadata
 from edge_filters.origins import request as origins_request
 from edge_filters.osc import arguments
 from edge_filters.osc import budget
+from edge_filters.osc import caveats
 from edge_filters.osc import columns
 from edge_filters.osc import lookup
 from edge_filters.osc import matrix
@@ -77,9 +76,14 @@ class Explain(command.Lister):
             ),
         )
         parser.add_argument(
+            '--availability-zone',
+            metavar='<zone>',
+            help='Availability zone that it has to be in',
+        )
+        parser.add_argument(
             '--project',
             metavar='<project-id>',
-            help='Project, whose origins the map files may have',
+            help='Its project, whose origins the map files may have',
         )
         parser.add_argument(
             '--server',
@@ -112,45 +116,46 @@ class Explain(command.Lister):
         """Return every place, in order; say where the server would go."""
         if parsed_args.offline and (parsed_args.server or parsed_args.flavor):
             raise exceptions.CommandError(
-                'A server or a flavor is not in a file; leave out --file, or '
+                'A server or a flavor is in no file; leave out --file, or '
                 'give what they ask as options'
             )
         world = lookup.read(self, parsed_args)
         world = world.suppose(dict(parsed_args.what_if))
-        if world.settings.mode != 'enforce':
-            self.log.warning(
-                '[edge_filters] mode is %s: Nova does not go by this.',
-                world.settings.mode,
-            )
+        for caveat in caveats.of(world, parsed_args):
+            self.log.warning('%s.', caveat)
         now = time.time()
-        server, flavor = self._find(parsed_args)
-        self._warn_of_multipliers(world)
-        room = None
-        if flavor is not None:
-            aggregates = world.sites.aggregates.values()
-            room = osc_room.Room(lookup.cloud_of(self), aggregates)
+        hints = _hints(parsed_args)
+        _check_sites(world, hints)
+        flavor, room = None, None
+        if not parsed_args.offline:
+            client = lookup.cloud_of(self)
+            room = osc_room.Room(client, world.sites.aggregates.values())
+        if parsed_args.flavor is not None:
+            flavor = servers.find_flavor(client, parsed_args.flavor)
         looked = outlook.Outlook(world, now, room)
         here = None
-        if server is None:
+        if parsed_args.server is None:
             specs = {} if flavor is None else flavor.extra_specs
-            decided = looked.of_boot(
-                _hints(parsed_args), specs, parsed_args.project
-            )
+            decided = looked.of_boot(hints, specs, parsed_args.project)
             if decided.refusal:
                 raise exceptions.CommandError(
                     f'Nova would refuse it: {decided.refusal}. Origins are '
                     'listed by: openstack edge origin list'
                 )
-            ranks = self._ranks(looked, decided, flavor)
+            ranks = looked.ranks(
+                decided, flavor, parsed_args.availability_zone
+            )
         else:
+            server = servers.find(client, parsed_args.server)
+            server = _with(server, hints, flavor, parsed_args)
             decided = looked.of_server(server)
             for problem in decided.request.problems:
                 self.log.warning('It moves without what it asks: %s', problem)
             if server.host:
                 here = world.snapshot.place(server.host)
             self._say(story.where(server, decided, world.snapshot))
-            ranks = self._ranks(
-                looked, decided, server.flavor, server.zone, server.host
+            ranks = looked.ranks(
+                decided, server.flavor, server.zone, server.host
             )
         needs = [_needs(decided, it, now) for it in ranks]
         self._say(story.destination(decided, ranks, world.settings, here))
@@ -158,53 +163,6 @@ class Explain(command.Lister):
         return _COLUMNS, [
             _row(world, *both) for both in zip(ranks, needs, strict=True)
         ]
-
-    def _warn_of_multipliers(self, world: lookup.World) -> None:
-        """Warn where aggregates may change the order."""
-        names = [
-            it.name
-            for it in world.sites.aggregates.values()
-            if metadata.MULTIPLIER in it.metadata
-        ]
-        if names:
-            self.log.warning(
-                'Aggregates have an %s of their own, which may change the '
-                'order: %s.',
-                metadata.MULTIPLIER,
-                spelling.listed(names),
-            )
-
-    def _find(
-        self, given: argparse.Namespace
-    ) -> tuple[servers.Server | None, servers.Flavor | None]:
-        """Return the server and the flavor that are meant."""
-        flavor = None
-        if given.flavor is not None:
-            flavor = servers.find_flavor(lookup.cloud_of(self), given.flavor)
-        if given.server is None:
-            return None, flavor
-        server = servers.find(lookup.cloud_of(self), given.server)
-        server = server._replace(
-            hints={**server.hints, **_hints(given)},
-            flavor=flavor or server.flavor,
-            project=given.project or server.project,
-        )
-        return server, server.flavor
-
-    def _ranks(
-        self,
-        looked: outlook.Outlook,
-        decided: case.Case,
-        flavor: servers.Flavor | None,
-        zone: str | None = None,
-        taken: str = '',
-    ) -> list[ranking.Rank]:
-        """Return the places; without room, where nobody tells of it."""
-        try:
-            return looked.ranks(decided, flavor, zone, taken)
-        except cloud.CloudError as error:
-            self.log.warning('%s Where there is room is left empty.', error)
-            return looked.ranks(decided, None)
 
     def _say(self, sentence: str) -> None:
         """Write a sentence beside the table."""
@@ -230,6 +188,37 @@ def _hints(given: argparse.Namespace) -> dict[str, list[str]]:
     return {name: value for name, value in values.items() if value is not None}
 
 
+def _check_sites(
+    world: lookup.World, hints: collections.abc.Mapping[str, typing.Any]
+) -> None:
+    """Raise if a site that is asked for is not there."""
+    asked = origins_request.parse(hints, None)
+    for name in sorted((asked.sites or frozenset()) | asked.avoid_sites):
+        world.site(name)
+
+
+def _with(
+    server: servers.Server,
+    hints: collections.abc.Mapping[str, typing.Any],
+    flavor: servers.Flavor | None,
+    given: argparse.Namespace,
+) -> servers.Server:
+    """Return a server that asks for what is given in place of its own."""
+    users = {term.name for term in origins_request.USERS}
+    replaced = users if users & hints.keys() else set()
+    kept = {
+        name: value
+        for name, value in server.hints.items()
+        if name not in replaced
+    }
+    return server._replace(
+        hints={**kept, **hints},
+        flavor=flavor or server.flavor,
+        project=given.project or server.project,
+        zone=given.availability_zone or server.zone,
+    )
+
+
 def _needs(decided: case.Case, it: ranking.Rank, now: float) -> dict[str, str]:
     """Return what it would take for a place to be near enough."""
     if it.latency.passes or not it.site.passes:
@@ -248,7 +237,7 @@ def _row(
         ', '.join(it.place.sites),
         it.place.host,
         columns.Known(figure and figure.rtt_ms),
-        columns.Age(latency.age_s),
+        columns.Age(latency.age_s and round(latency.age_s)),
         columns.Known(figure and matrix.source(world, latency)),
         columns.Known(state and state.value),
         'fallback' if it.is_fallback else verdict,

@@ -4,12 +4,10 @@
 import argparse
 import collections.abc
 import os
-import sys
 import typing
 
 from osc_lib import exceptions
 from osc_lib.command import command
-import tqdm
 
 from edge_filters import cloud
 from edge_filters import spelling
@@ -23,6 +21,7 @@ from edge_filters.osc import lookup
 from edge_filters.osc import map_writer
 from edge_filters.osc import output
 from edge_filters.osc import plan
+from edge_filters.osc import progress
 
 _COLUMNS = ('Aggregate', 'Site', 'Change', 'Result')
 
@@ -111,12 +110,7 @@ class Import(command.Lister):
         rows: list[_Row] = []
         failed = done = 0
         stopped: cloud.CloudError | None = None
-        for target in tqdm.tqdm(
-            wanted.targets,
-            unit='aggregate',
-            leave=False,
-            disable=not sys.stderr.isatty(),
-        ):
+        for target in progress.shown(wanted.targets):
             names = (target.name, target.site)
             if target.problem:
                 rows.append((*names, 'none', target.problem))

@@ -10,7 +10,6 @@ from edge_filters import cloud
 from edge_filters.latency import metadata
 from edge_filters.osc import lookup
 from edge_filters.osc import outlook
-from edge_filters.osc import ranking
 from edge_filters.osc import room as osc_room
 from edge_filters.osc import servers
 
@@ -19,8 +18,8 @@ class Leaving(typing.NamedTuple):
     """A server, and where it would go.
 
     :param server: the server
-    :param to: the nearest place that would do; None: there is none
-    :param rtt_ms: how far that is from its users; None: nobody knows
+    :param to: the nearest places that would do; None: there is none
+    :param rtt_ms: how far the nearest is from its users; None: nobody knows
     :param reason: why there, or why nowhere, in words
     """
 
@@ -42,35 +41,35 @@ def leaving(
 
     :param now: seconds since the epoch
     """
-    hosts = {host for _, record in world.site(site) for host in record.hosts}
+    hosts = {host for it, _ in world.site(site) for host in it.hosts}
     without = world.suppose({site: metadata.Status.INACTIVE})
     room = osc_room.Room(client, world.sites.aggregates.values())
     looked = outlook.Outlook(without, now, room)
     for host in sorted(hosts):
-        there = map(servers.read, client.servers(host=host))
-        for server in sorted(there, key=lambda it: it.name):
-            decided = looked.of_server(server)
-            ranks = looked.ranks(decided, server.flavor, server.zone)
-            yield _leaving(server, ranks)
+        there = [
+            it
+            for it in servers.readable(client.servers(host=host))
+            # Who may not filter by host is told of all servers.
+            if it.host.lower() == host.lower()
+        ]
+        for server in sorted(there, key=lambda it: (it.name, it.id)):
+            best = looked.best(server, looked.of_server(server))
+            yield _leaving(server, best)
 
 
-def _leaving(
-    server: servers.Server, ranks: collections.abc.Sequence[ranking.Rank]
-) -> Leaving:
-    nearest = next((it for it in ranks if it.will_do), None)
-    if nearest is not None:
-        return Leaving(
-            server, str(nearest.place), nearest.latency.cost_ms, nearest.reason
-        )
-    if full := [it for it in ranks if it.passes]:
-        why = f'no room where it may run; {full[0].reason}'
-    else:
-        allowed = [it for it in ranks if it.site.passes]
-        why = allowed[0].reason if allowed else 'no other site may take it'
+def _leaving(server: servers.Server, best: outlook.Best) -> Leaving:
+    if best.nearest is not None:
+        rtt_ms = best.nearest.latency.cost_ms
+        return Leaving(server, best.names, rtt_ms, best.nearest.reason)
+    why = 'no other site may take it'
+    if best.obstacle is not None:
+        why = best.obstacle.reason
+        if best.obstacle.passes:
+            why = f'no room where it may run; {why}'
     return Leaving(server, None, None, why)
 
 
-class Column(columns.FormattableColumn[typing.Any]):
+class Column(columns.FormattableColumn):  # type: ignore[type-arg]
     """Servers, and where they would go: one a line for people."""
 
     def human_readable(self) -> str:

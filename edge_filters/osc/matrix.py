@@ -73,20 +73,21 @@ def source(world: lookup.World, verdict: proximity.Verdict) -> str | None:
 
     :param verdict: one with a figure
     """
-    figure, place = verdict.figure, verdict.place
-    mapped = world.snapshot.mapped
+    figure, (sites, host) = verdict.figure, verdict.place
     if figure is None or figure.source is not None:
         return None if figure is None else figure.source
-    is_mapped = figure in [
-        by_name[name][verdict.whence]
-        for by_name, names in (
-            (mapped.host_samples, [place.host]),
-            (mapped.samples, place.sites),
+    mapped, origin = world.snapshot.mapped, verdict.whence
+    for site in sites:
+        is_listed = any(
+            origin in record.samples
+            or origin in record.host_samples.get(host, ())
+            for record in world.snapshot.sites[site].values()
         )
-        for name in names
-        if verdict.whence in by_name.get(name, ())
-    ]
-    return MAP_FILE if is_mapped else None
+        in_file = mapped.host_samples.get(host, {}).get(origin)
+        in_file = in_file or mapped.samples.get(site, {}).get(origin)
+        if not is_listed and figure == in_file:
+            return MAP_FILE
+    return None
 
 
 def _row(

@@ -2,10 +2,14 @@
 """WHAT OF THIS SERVER? Its case, and the places that there are for it."""
 
 import collections.abc
+import functools
 import json
 import typing
 
 from edge_filters import case
+from edge_filters import spelling
+from edge_filters.latency import metadata
+from edge_filters.latency import snapshot as latency_snapshot
 from edge_filters.origins import request as origins_request
 from edge_filters.osc import lookup
 from edge_filters.osc import ranking
@@ -15,14 +19,27 @@ from edge_filters.osc import servers
 Texts = collections.abc.Mapping[str, typing.Any]
 
 
+class Best(typing.NamedTuple):
+    """Where a server would go best.
+
+    :param names: the places among which other weighers choose, in words;
+        empty: none will do
+    :param nearest: the nearest of them; None: none will do
+    :param obstacle: why none will do, at the place that comes next to it;
+        None: there is no place that it may be at
+    """
+
+    names: str
+    nearest: ranking.Rank | None
+    obstacle: ranking.Rank | None
+
+
 class Outlook:
     """The places that there are for servers, at one moment.
 
-    Many servers ask for the same: what was worked out for one is kept.
-
     :param world: what is known of the sites
     :param now: seconds since the epoch
-    :param room: where there is room; None: nobody knows
+    :param room: the hosts, and where there is room; None: nobody is asked
     """
 
     def __init__(
@@ -35,8 +52,14 @@ class Outlook:
         self._rules = case.rules(world.settings)
         self._now = now
         self._room = room
-        self._cases: dict[typing.Any, case.Case] = {}
-        self._ranks: dict[typing.Any, list[ranking.Rank]] = {}
+        self._best: dict[typing.Any, Best] = {}
+
+    @functools.cached_property
+    def _by_place(self) -> dict[latency_snapshot.Place, list[str]]:
+        hosts = set(self._world.snapshot.places)
+        if self._room is not None:
+            hosts |= self._room.hosts
+        return ranking.by_place(self._world.snapshot, hosts)
 
     def of_boot(
         self, hints: Texts, extra_specs: Texts, project: str | None = None
@@ -48,11 +71,6 @@ class Outlook:
 
     def of_server(self, server: servers.Server) -> case.Case:
         """Return the case of a server that moves from the host it is on."""
-        place = self._world.snapshot.place(server.host)
-        key = _key(server)
-        for whole_key in (key, (key, place)):
-            if whole_key in self._cases:
-                return self._cases[whole_key]
         decided = case.Case(
             self._world,
             self._rules,
@@ -64,9 +82,6 @@ class Outlook:
         )
         if decided.has_use_of_source:
             decided.leave(server.host)
-            self._cases[key, place] = decided
-        else:
-            self._cases[key] = decided
         return decided
 
     def ranks(
@@ -80,28 +95,60 @@ class Outlook:
 
         :param flavor: what there has to be room for; None: room is no matter
         :param zone: the availability zone that it has to be in; None: any
-        :param taken: a host where it has room already, as it is there
+        :param taken: the host where it has room already, as it is there
         """
-        query = flavor.query if flavor is not None else None
-        key = (id(decided), query, zone, taken)
-        if key not in self._ranks:
-            room: collections.abc.Set[str] | None = None
-            hosts = set(self._world.snapshot.places)
-            if self._room is not None and flavor is not None:
-                hosts.update(self._room.hosts.values())
-                room = self._room.of(flavor, zone) | {taken.lower()}
-            self._ranks[key] = ranking.rank(decided, hosts, room)
-        return self._ranks[key]
+        room: collections.abc.Set[str] | None = None
+        if self._room is not None and flavor is not None:
+            room = self._room.of(flavor, zone, taken)
+        return ranking.rank(decided, self._by_place, room)
 
+    def best(self, server: servers.Server, decided: case.Case) -> Best:
+        """Return where a server would go best.
 
-def _key(server: servers.Server) -> str:
-    """Return what is the same for servers that ask for the same."""
-    ours = [
-        {
-            name: value
-            for name, value in texts.items()
-            if name.startswith(origins_request.PREFIX)
-        }
-        for texts in (server.hints, server.flavor.extra_specs)
-    ]
-    return json.dumps([*ours, server.project], sort_keys=True)
+        Many servers ask for the same: what was found for one is kept.
+        """
+        key = self._key(server, decided)
+        if key not in self._best:
+            ranks = self.ranks(decided, server.flavor, server.zone)
+            chosen = ranking.choice(ranks, self._world.settings)
+            others = sorted(
+                (it for it in ranks if it.site.passes),
+                key=lambda it: not it.passes,
+            )
+            self._best[key] = Best(
+                spelling.listed([str(it.place) for it in chosen]),
+                chosen[0] if chosen else None,
+                None if chosen or not others else others[0],
+            )
+        return self._best[key]
+
+    def _key(
+        self, server: servers.Server, decided: case.Case
+    ) -> tuple[typing.Any, ...]:
+        """Return what is the same for servers that may go to the same places.
+
+        It matters where a server is if that stands in for its users, or if it
+        may move within a site that is draining.
+        """
+        source, closed = decided.source, self._world.snapshot.closed
+        if source is not None and decided.request.has_users:
+            is_draining = any(
+                closed.get(name) is metadata.Status.DRAINING
+                for name in source.sites
+            )
+            source = source if is_draining else None
+        texts = [
+            {
+                name: value
+                for name, value in its.items()
+                if name.startswith(origins_request.PREFIX)
+            }
+            for its in (server.hints, server.flavor.extra_specs)
+        ]
+        return (
+            json.dumps(texts, sort_keys=True),
+            self._world.projects.get(server.project),
+            source,
+            server.flavor.query,
+            server.zone,
+        )

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""WHERE WOULD A SERVER GO? Every place in the order that Nova prefers.
+"""WHERE WOULD A SERVER GO? Every place, the nearest that will do first.
 
 The verdicts are those of nova-scheduler. What it knows and this does not is
 what other filters refuse, and how other weighers choose among places that are
@@ -55,39 +55,53 @@ class Rank(typing.NamedTuple):
         return verdict.reason
 
 
-def rank(
-    decided: case.Case,
-    hosts: Hosts,
-    room: Hosts | None = None,
-) -> list[Rank]:
-    """Return the places of hosts, those first where Nova prefers a server.
+def by_place(
+    snapshot: latency_snapshot.Snapshot, hosts: collections.abc.Iterable[str]
+) -> dict[Place, list[str]]:
+    """Return the hosts at each place.
 
     Sites without a host are there too: they explain why nothing is there.
 
     :param hosts: names of hosts, in lower case
-    :param room: those of them that have room; None: nobody knows
     """
-    snapshot = decided.snapshot
-    by_place: dict[Place, list[str]] = {
+    found: dict[Place, list[str]] = {
         Place((name,), ''): []
         for name in snapshot.sites
         if name not in snapshot.site_places
     }
-    for host in sorted(hosts):
-        by_place.setdefault(snapshot.place(host), []).append(host)
+    for host in hosts:
+        found.setdefault(snapshot.place(host), []).append(host)
+    return found
+
+
+def rank(
+    decided: case.Case,
+    places: collections.abc.Mapping[Place, Hosts],
+    room: collections.abc.Container[str] | None = None,
+) -> list[Rank]:
+    """Return places, those first that are nearest of what will do.
+
+    :param places: the hosts at each place
+    :param room: the hosts that have room; None: nobody knows
+    """
     ranks = [
         Rank(
             place,
             decided.judge_site(place),
             decided.judge_latency(place),
-            len(there),
-            None if room is None else sum(host in room for host in there),
+            len(hosts),
+            None if room is None else sum(it in room for it in hosts),
         )
-        for place, there in by_place.items()
+        for place, hosts in places.items()
     ]
     if decided.falls_back and not any(it.will_do for it in ranks):
+        # As EdgeLatencyFilter does it, after EdgeSiteFilter.
         ranks = [
-            it._replace(is_fallback=it.latency.cost_ms is not None)
+            it._replace(
+                is_fallback=it.site.passes
+                and not it.latency.passes
+                and it.latency.cost_ms is not None
+            )
             for it in ranks
         ]
     return sorted(ranks, key=_order)

@@ -7,6 +7,7 @@ device profile adds.
 """
 
 import collections.abc
+import logging
 import re
 import typing
 import urllib.parse
@@ -17,6 +18,8 @@ from osc_lib import exceptions
 from edge_filters import cloud
 from edge_filters import spelling
 
+LOG = logging.getLogger(__name__)
+
 Texts = collections.abc.Mapping[str, typing.Any]
 
 # As Nova has it: the suffix is that of a group of resources, of which all come
@@ -24,6 +27,9 @@ Texts = collections.abc.Mapping[str, typing.Any]
 _GROUP = re.compile('^(resources|trait)([a-zA-Z0-9_-]{1,64})?:(.*)$')
 
 _MB_PER_GB = 1024
+
+# The key of the host that a server is on.
+_HOST = 'OS-EXT-SRV-ATTR:host'
 
 
 class Flavor(typing.NamedTuple):
@@ -114,6 +120,26 @@ def find_flavor(client: cloud.Cloud, name_or_id: str) -> Flavor:
     )
 
 
+def readable(
+    answers: collections.abc.Iterable[Texts],
+) -> collections.abc.Iterator[Server]:
+    """Yield the servers that Nova's API describes; warn of what are none.
+
+    :raises edge_filters.cloud.CloudError: if the caller has no right to know
+    """
+    for answer in answers:
+        try:
+            yield read(answer)
+        except cloud.CloudError as error:
+            if error.status is not None:
+                raise
+            LOG.warning(
+                'Server %s is left out. %s',
+                spelling.shown(answer.get('id')),
+                error,
+            )
+
+
 def read(answer: Texts) -> Server:
     """Return the server that Nova's API describes.
 
@@ -121,15 +147,26 @@ def read(answer: Texts) -> Server:
     """
     with cloud.saying('read a server', 'os_compute_api:servers:show'):
         flavor = answer['flavor']
+        for told, key, policy in (
+            (answer, _HOST, 'os-extended-server-attributes'),
+            (flavor, 'extra_specs', 'os-flavor-extra-specs:index'),
+        ):
+            if key not in told:
+                raise cloud.CloudError(
+                    f'see {key} of servers',
+                    f'the policy os_compute_api:{policy} does not allow it',
+                    'ask for a role that has it, which most often is admin',
+                    403,
+                )
         return Server(
             answer['id'],
             answer['name'],
             answer['status'],
-            # Who may not see hosts has no use for these commands.
-            answer['OS-EXT-SRV-ATTR:host'] or '',
+            answer[_HOST] or '',
             answer['tenant_id'],
             answer['pinned_availability_zone'],
-            answer['scheduler_hints'],
+            # One that Nova has lost the request of has none.
+            answer['scheduler_hints'] or {},
             _flavor(
                 flavor['original_name'],
                 flavor['vcpus'],

@@ -47,8 +47,10 @@ def destination(
     if not chosen:
         full = [it for it in ranks if it.passes]
         why = f', as there is no room at {_names(full)}' if full else ''
-        return f'There is no valid host for it{why}.'
+        return f'No site will do{why}.'
     if here is not None and here in [it.place for it in chosen]:
+        if not decided.has_order:
+            return 'It may stay: nobody tells where its users are.'
         return 'It is where it should be: nothing nearer has room for it.'
     if len(chosen) == 1:
         return f'It would go to {_names(chosen)}.'

@@ -48,7 +48,7 @@ class ExplainTest(base.TestCase):
 
     def make_world(self, rng):
         """Make the sites; what is known of them differs in every way."""
-        sites = self.make_sites(par=4, lyo=5, mrs=30)
+        sites = self.make_sites(par=4, lyo=5, mrs=3)
         self.cloud.set_metadata(
             sites['par'],
             {

@@ -60,6 +60,7 @@ _PLACEMENT_VERSION = {
 
 _NAMESPACE = uuid.UUID(int=7)
 ZONE = 'availability_zone'
+_HOST = 'OS-EXT-SRV-ATTR:host'
 _KEY = '^[a-zA-Z0-9-_:. ]{1,255}$'
 
 
@@ -83,6 +84,8 @@ class NovaApi(fixtures.Fixture):
         self.unmirrored = set()
         # How many hypervisors it tells of at once.
         self.max_limit = 1000
+        # Whether the caller may not filter servers by host.
+        self.ignores_host = False
         # Policies that the caller does not have, by their last part.
         self.forbidden = set()
         mock = self.useFixture(requests_mock_fixture.Fixture())
@@ -203,7 +206,7 @@ class NovaApi(fixtures.Fixture):
         self.servers[number] = json.loads(
             json.dumps(recordings.read('servers')['answer']['servers'][0])
         ) | {
-            'OS-EXT-SRV-ATTR:host': host,
+            _HOST: host,
             'OS-EXT-SRV-ATTR:hypervisor_hostname': host,
             'flavor': {
                 'disk': its['disk'],
@@ -241,7 +244,7 @@ class NovaApi(fixtures.Fixture):
         return {kind: {'code': status, 'message': message}}
 
     def _refused(self, context, policy):
-        if policy.rpartition(':')[2] not in self.forbidden:
+        if self.forbidden.isdisjoint((policy, policy.rpartition(':')[2])):
             return None
         message = (
             f"Policy doesn't allow os_compute_api:{policy} to be performed."
@@ -379,18 +382,19 @@ class NovaApi(fixtures.Fixture):
         return self._fault(context, 404, 'itemNotFound', message)
 
     def _servers(self, request, context):
-        refused = self._refused(context, 'servers:detail')
+        refused = self._refused(context, 'servers:detail:get_all_tenants')
         if refused:
             return refused
         (name,) = request.qs.get('name', [''])
         (host,) = request.qs.get('host', [None])
+        host = None if self.ignores_host else host
         (status,) = request.qs.get('status', [None])
         return {
             'servers': [
                 it
                 for it in self.servers.values()
                 if re.search(name, it['name'])
-                and host in (None, it['OS-EXT-SRV-ATTR:host'])
+                and host in (None, str(it.get(_HOST)).lower())
                 and status in (None, it['status'].lower())
             ]
         }

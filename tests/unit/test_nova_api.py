@@ -95,7 +95,12 @@ class NovaApiTest(base.TestCase):
 
     def test_others(self):
         """What else is asked for is answered as Nova does."""
-        for name in ('version', 'hypervisors', 'hypervisors-403'):
+        for name in (
+            'version',
+            'hypervisors',
+            'hypervisors-403',
+            'servers-403',
+        ):
             self.check(name)
 
 

@@ -1,7 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 
+import json
+import pathlib
+
 import fixtures
 
+from edge_filters import cloud
 from edge_filters.osc import finding
 from tests.unit.osc import base
 
@@ -11,7 +15,7 @@ class AuditTest(base.CommandTestCase):
 
     def setUp(self):
         super().setUp()
-        self.nova.aggregate(
+        self.mrs = self.nova.aggregate(
             'mrs-01', ['mrs-1'], edge__site='mrs-01', edge__rtt__paris='20'
         )
         self.nova.hypervisor('mrs-1')
@@ -69,7 +73,7 @@ class AuditTest(base.CommandTestCase):
         self.assertEqual({'far': 'nearer site'}, self.findings())
         self.assertEqual({}, self.findings('--nearer-ms', '16'))
         self.assertEqual(
-            {'far': 'nearer site'}, self.findings('--nearer-ms', '15.8')
+            {'far': 'nearer site'}, self.findings('--nearer-ms', '15.9')
         )
 
     def test_room(self):
@@ -88,7 +92,7 @@ class AuditTest(base.CommandTestCase):
         self.server('there', 'new-1', origin='paris')
         self.assertEqual({}, self.audit())
         self.server('strict', 'new-1', origin='paris', max_rtt_ms='9')
-        self.assertEqual({'strict': 'over budget'}, self.findings())
+        self.assertEqual({'strict': 'not measured'}, self.findings())
 
     def test_unreachable(self):
         """A server that its users cannot reach needs no budget."""
@@ -101,6 +105,86 @@ class AuditTest(base.CommandTestCase):
         row = self.audit()['lost']
         self.assertEqual('unreadable', row['Finding'])
         self.assertIn('pariz is not known', row['Reason'])
+
+    def test_unknown(self):
+        """What nobody has measured is not out of reach."""
+        self.server('asks', 'new-1', origin='paris', unmeasured='reject')
+        self.assertEqual({'asks': 'not measured'}, self.findings())
+
+    def test_lost_request(self):
+        """A server whose hints Nova has lost asks for nothing."""
+        self.server('lost')
+        for server in self.nova.servers.values():
+            server['scheduler_hints'] = None
+        self.assertEqual({}, self.audit())
+
+    def test_nonsense(self):
+        """One that cannot be read does not hide the others."""
+        for name in ('far', 'bad'):
+            self.server(name, origin='paris')
+        for server in self.nova.servers.values():
+            if server['name'] == 'bad':
+                server['flavor']['swap'] = 'x'
+        log = self.useFixture(fixtures.FakeLogger())
+        self.assertEqual(['far'], list(self.audit()))
+        self.assertEqual(1, log.output.count('is left out.'))
+
+    def test_unlike(self):
+        """Servers that differ in what matters are not taken for alike."""
+        maps = pathlib.Path(self.useFixture(fixtures.TempDir()).path, 'm')
+        projects = {'p': ['lyon'], 'q': ['paris']}
+        maps.write_text(json.dumps({'projects': projects}))
+        self.nova.aggregate('zone', ['mrs-1'], availability_zone='south')
+        self.mrs['metadata']['edge:rtt:lyon'] = '30'
+        args = ['--map-file', str(maps)]
+        for name, other in (
+            ('far', {}),
+            ('zone', {'pinned_availability_zone': 'south'}),
+        ):
+            self.server(name, origin='paris')
+            self.nova.servers[list(self.nova.servers)[-1]].update(other)
+        for name, project in (('p', 'p'), ('q', 'q'), ('none', 'r')):
+            self.server(name)
+            number = list(self.nova.servers)[-1]
+            self.nova.servers[number]['tenant_id'] = project
+        self.assertEqual(
+            {'far': 4.1, 'p': 9.7, 'q': 4.1},
+            {
+                name: row['Better RTT ms']
+                for name, row in self.audit(*args).items()
+            },
+        )
+
+    def test_draining(self):
+        """A server may move within its own site while that is draining."""
+        self.mrs['metadata']['edge:status'] = 'draining'
+        self.mrs['metadata']['edge:host_rtt:mrs-2:paris'] = '1'
+        self.mrs['hosts'].append('mrs-2')
+        self.nova.hypervisor('mrs-2')
+        self.server('within', origin='paris')
+        self.server('outside', 'par-1', origin='paris')
+        row = self.audit('--nearer-ms', '3')
+        self.assertEqual(
+            {'within': 'host mrs-2 of mrs-01'},
+            {name: it['Better Site'] for name, it in row.items()},
+        )
+
+    def test_mode(self):
+        """It is said that Nova does not go by it, if it does not."""
+        conf = pathlib.Path(self.useFixture(fixtures.TempDir()).path, 'c')
+        conf.write_text('[edge_filters]\nmode = off\n')
+        log = self.useFixture(fixtures.FakeLogger())
+        self.audit('--config-file', str(conf))
+        self.assertIn('mode is off: Nova ignores all this', log.output)
+
+    def test_refused(self):
+        """A policy that is missing is the one that Nova names."""
+        self.nova.forbidden = {'servers:detail:get_all_tenants'}
+        error = self.error(cloud.CloudError, 'audit')
+        self.assertIn(
+            'the policy os_compute_api:servers:detail:get_all_tenants does',
+            error,
+        )
 
     def test_sites(self):
         """Servers of some sites alone may be asked for."""
@@ -115,7 +199,9 @@ class AuditTest(base.CommandTestCase):
         for name in 'ab':
             self.server(name, origin='paris')
         self.assertEqual(2, len(self.audit()))
-        self.assertEqual(1, log.output.count('Better sites may have no room'))
+        self.assertEqual(
+            1, log.output.count('Where there is room is not known')
+        )
 
     def test_calls(self):
         """Many servers alike take as many calls as one."""
@@ -125,3 +211,12 @@ class AuditTest(base.CommandTestCase):
         paths = [path for path, _ in self.nova.calls('GET')]
         self.assertEqual(1, paths.count('/allocation_candidates'))
         self.assertEqual(1, paths.count('/servers/detail'))
+
+    def test_calls_refused(self):
+        """What was refused once is not asked for again."""
+        self.nova.forbidden = {'allocation_candidates:list'}
+        for number in range(5):
+            self.server(f'web-{number}', origin='paris')
+        self.audit()
+        paths = [path for path, _ in self.nova.calls('GET')]
+        self.assertEqual(1, paths.count('/allocation_candidates'))

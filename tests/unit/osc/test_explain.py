@@ -6,6 +6,7 @@ import pathlib
 import fixtures
 from osc_lib import exceptions
 
+from edge_filters import cloud
 from tests.unit import nova_api
 from tests.unit.osc import base
 
@@ -48,7 +49,7 @@ class BootTest(ExplainTestCase):
         """Those that pass come first, near before far, unknown last."""
         self.explain('--origin', 'paris')
         self.assertEqual(
-            ['par-01', 'par-2', 'mrs-01', 'far-01', 'lyo-01'], self.sites
+            ['par-01', 'par-2', 'mrs-01', '', 'far-01', 'lyo-01'], self.sites
         )
         self.assertEqual(
             [
@@ -57,6 +58,12 @@ class BootTest(ExplainTestCase):
             ],
             self.said,
         )
+
+    def test_near_and_refused(self):
+        """What is refused comes after what passes, however near it is."""
+        self.explain('--origin', 'paris', '--avoid-site', 'par-01')
+        self.assertEqual('mrs-01', self.sites[0])
+        self.assertLess(self.sites.index(''), self.sites.index('par-01'))
 
     def test_row(self):
         """A row has what is known of a site, and the verdict in words."""
@@ -110,7 +117,7 @@ class BootTest(ExplainTestCase):
         self.assertEqual('It would go to mrs-01.', self.said[0])
         self.explain('--origin', 'paris', '--flavor', 'strict')
         self.assertEqual(
-            'There is no valid host for it, as there is no room at par-01, '
+            'No site will do, as there is no room at par-01, '
             'host par-2 of par-01.',
             self.said[0],
         )
@@ -131,17 +138,76 @@ class BootTest(ExplainTestCase):
             log.output,
         )
 
+    def test_hosts_in_no_site(self):
+        """A host in no site may be all that is left, flavor or not."""
+        avoided = []
+        for site in ('par-01', 'mrs-01', 'far-01', 'lyo-01'):
+            avoided += ['--avoid-site', site]
+        for flavor in ([], ['--flavor', 'm1.small']):
+            self.explain('--origin', 'paris', *avoided, *flavor)
+            self.assertEqual(
+                'It would go to a host without a site.', self.said[0]
+            )
+
+    def test_hosts_are_not_told(self):
+        """Who may not list hypervisors is told so, and sees the sites."""
+        self.nova.forbidden = {'list-detail'}
+        log = self.useFixture(fixtures.FakeLogger())
+        rows = self.explain('--origin', 'paris', '--flavor', 'm1.small')
+        self.assertNotIn('', rows)
+        self.assertIn('Hosts in no site are not known', log.output)
+        self.assertIsNone(rows['par-01']['With Room'])
+
+    def test_zone(self):
+        """There is room in the zone alone, unless no aggregate makes it."""
+        args = ['--origin', 'paris', '--flavor', 'm1.small']
+        self.nova.aggregate('s', ['mrs-1'], availability_zone='south')
+        for zone, where in (
+            ('south', 'It would go to mrs-01.'),
+            ('nova', 'It would go to one of par-01, mrs-01, '),
+        ):
+            self.explain(*args, '--availability-zone', zone)
+            self.assertIn(where, self.said[0])
+
+    def test_caveats(self):
+        """What makes Nova go by something else is said first."""
+        self.nova.aggregate('m', edge_latency_weight_multiplier='9')
+        conf = self.write(
+            '[edge_filters]\nedge_latency_weight_multiplier = 0\n'
+            '[filter_scheduler]\nenabled_filters = EdgeSiteFilter\n'
+        )
+        log = self.useFixture(fixtures.FakeLogger())
+        self.explain('--origin', 'paris', '--config-file', conf)
+        self.assertEqual(
+            [
+                'edge_latency_weight_multiplier is 0: Nova does not prefer '
+                'what is near.',
+                'Not among enabled_filters: EdgeLatencyFilter.',
+                'Aggregates have an edge_latency_weight_multiplier of their '
+                'own, which may change the order: m.',
+            ],
+            log.output.splitlines(),
+        )
+
+    def test_unknown_site(self):
+        """A site that is not there is said not to be."""
+        for option in ('--site', '--avoid-site'):
+            error = self.error(
+                exceptions.CommandError, 'explain', option, 'par-02'
+            )
+            self.assertIn("no site 'par-02'. Is it par-01", error)
+
     def test_what_if(self):
         """A status may be supposed, and is not there in truth."""
         args = ['--origin', 'lyon', '--max-rtt-ms', '3']
         self.explain(*args)
-        self.assertEqual('There is no valid host for it.', self.said[0])
+        self.assertEqual('No site will do.', self.said[0])
         self.explain(*args, '--what-if', 'lyo-01:active')
         self.assertEqual('It would go to lyo-01.', self.said[0])
         self.explain(
             *args, '--what-if', 'lyo-01:active', '--what-if', 'lyo-01:inactive'
         )
-        self.assertEqual('There is no valid host for it.', self.said[0])
+        self.assertEqual('No site will do.', self.said[0])
         self.assertEqual([], self.nova.changes())
         self.assertIn(
             "no site 'lyo-1'",
@@ -157,6 +223,43 @@ class BootTest(ExplainTestCase):
         self.assertEqual('fallback', rows['par-01']['Verdict'])
         self.assertIn('the fallback', rows['par-01']['Reason'])
         self.assertEqual('fails', rows['far-01']['Verdict'])
+        # Where the site is closed or full, nothing falls back to it.
+        self.nova.aggregate(
+            'mars',
+            ['mars-1'],
+            edge__site='mars',
+            edge__status='inactive',
+            edge__rtt__paris='3',
+        )
+        self.nova.hypervisor('mars-1')
+        rows = self.explain(*args, '--fallback', 'nearest')
+        self.assertEqual('fails', rows['mars']['Verdict'])
+        self.assertEqual('mars is inactive', rows['mars']['Reason'])
+        self.nova.hypervisor('par-1', vcpus_used=8)
+        self.nova.hypervisor('mrs-1', vcpus_used=8)
+        rows = self.explain(
+            '--origin',
+            'paris',
+            '--max-rtt-ms',
+            '5',
+            '--fallback',
+            'nearest',
+            '--flavor',
+            'm1.small',
+        )
+        verdicts = {site: row['Verdict'] for site, row in rows.items()}
+        self.assertEqual(
+            {
+                'par-01': 'passes',
+                'par-2': 'passes',
+                'mrs-01': 'fallback',
+                'mars': 'fails',
+                '': 'fails',
+                'far-01': 'fails',
+                'lyo-01': 'fails',
+            },
+            verdicts,
+        )
         conf = self.write('[edge_filters]\nfallback = nearest\n')
         rows = self.explain(*args, '--config-file', conf)
         self.assertEqual('fallback', rows['par-01']['Verdict'])
@@ -169,7 +272,7 @@ class BootTest(ExplainTestCase):
             '--origin', 'paris', '--max-rtt-ms', '9', '--config-file', conf
         )
         self.assertEqual('stale', rows['mrs-01']['State'])
-        self.assertIn('mode is observe: Nova does not go by', log.output)
+        self.assertIn('mode is observe: Nova ignores all this', log.output)
 
     def test_projects(self):
         """A project's origins count, as the map files of nova.conf say."""
@@ -255,6 +358,51 @@ class ServerTest(ExplainTestCase):
         )
         self.assertEqual(2, len(self.said))
 
+    def test_other_users(self):
+        """Users who are given take the place of those it has."""
+        self.nova.servers[self.number]['scheduler_hints'] = {
+            'edge:near': ['43.3,5.4'],
+            'edge:max_rtt_ms': ['9'],
+        }
+        rows = self.explain('--server', 'web-1', '--origin', 'lyon')
+        self.assertIn('from lyon, within 5 ms', rows['mrs-01']['Reason'])
+
+    def test_project(self):
+        """The project that is given takes the place of its own."""
+        self.nova.servers[self.number]['scheduler_hints'] = {}
+        maps = self.write(json.dumps({'projects': {'p': ['lyon']}}))
+        args = ['--server', 'web-1', '--map-file', maps, '--project', 'p']
+        rows = self.explain(*args)
+        self.assertIn('from lyon', rows['mrs-01']['Reason'])
+
+    def test_host_is_down(self):
+        """Where its host is down there is no room for it."""
+        self.nova.hypervisor('mrs-1', state='down')
+        rows = self.explain('--server', 'web-1', '--max-rtt-ms', '9')
+        self.assertEqual(0, rows['mrs-01']['With Room'])
+        self.assertEqual('It would go to par-01.', self.said[1])
+
+    def test_no_users(self):
+        """Who does not tell where the users are may stay."""
+        self.nova.servers[self.number].update(scheduler_hints=None)
+        self.explain('--server', 'web-1', '--flavor', 'm1.small')
+        self.assertEqual(
+            'It may stay: nobody tells where its users are.', self.said[1]
+        )
+
+    def test_rights(self):
+        """A right that Nova shows by leaving something out is named."""
+        server = self.nova.servers[self.number]
+        for told, key, policy in (
+            (server['flavor'], 'extra_specs', 'os-flavor-extra-specs:index'),
+            (server, 'OS-EXT-SRV-ATTR:host', 'os-extended-server-attributes'),
+        ):
+            del told[key]
+            error = self.error(
+                cloud.CloudError, 'explain', '--server', 'web-1'
+            )
+            self.assertIn(f'the policy os_compute_api:{policy}', error)
+
     def test_zone(self):
         """It stays in the availability zone that it was booted into."""
         self.nova.aggregate(
@@ -262,7 +410,7 @@ class ServerTest(ExplainTestCase):
         )
         self.nova.servers[self.number]['pinned_availability_zone'] = 'south'
         self.explain('--server', 'web-1')
-        self.assertIn('There is no valid host for it', self.said[1])
+        self.assertIn('No site will do, as there is no room', self.said[1])
 
     def test_unreadable(self):
         """A move goes on without what cannot be read, with a warning."""

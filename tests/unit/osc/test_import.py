@@ -305,6 +305,21 @@ class ImportTest(ImportTestCase):
             error,
         )
 
+    def test_no_host_without_a_status(self):
+        """Where the keys of a site are refused, no host comes to it."""
+        self.nova.mock.post(
+            nova_api.URL + '/os-aggregates/5/action',
+            status_code=400,
+            json={'badRequest': {'message': 'Invalid input'}},
+        )
+        rows, _ = self.failed('site,host,status\na,new-1,draining\n')
+        self.assertEqual(
+            ['done', 'Could not set', 'not done'],
+            [row[3][:13] for row in rows],
+        )
+        self.assertEqual([], self.nova.aggregates[5]['hosts'])
+        self.assertEqual(2, len(self.nova.changes()))
+
     def test_conflict(self):
         """A host of another availability zone stays there; others are done."""
         self.nova.hypervisor('lyo-1')

@@ -56,6 +56,10 @@ def _asked(query):
 
 
 class FlavorTest(unit_base.TestCase):
+    def setUp(self):
+        super().setUp()
+        objects.register_all()
+
     @hypothesis.given(
         st.integers(1, 64),
         st.integers(1, 9999),
@@ -132,7 +136,7 @@ class FindTest(base.CommandTestCase):
 
     def test_refused(self):
         """A policy that is missing is named."""
-        self.nova.forbidden = {'detail', 'show'}
+        self.nova.forbidden = {'get_all_tenants', 'show'}
         for name in (self.number, 'web-1'):
             error = self.assertRaises(
                 cloud.CloudError, servers.find, self.cloud, name

@@ -59,7 +59,7 @@ class ListTest(base.CommandTestCase):
 
     def test_sort(self):
         """What is not known comes last when rows are sorted."""
-        rows = self.json('site list', '--sort-column', 'oldest_sample')
+        rows = self.json('site list', '--sort-column', 'Oldest Sample')
         self.assertEqual(
             ['lyo-01', 'par-01', 'far-01'], [row['Name'] for row in rows]
         )
@@ -171,6 +171,20 @@ class ShowTest(base.CommandTestCase):
         self.nova.hypervisor('mrs-1', vcpus_used=8)
         shown = self.json('site show', 'par-01', '--servers')['servers']
         self.assertIn('no room', shown[0]['reason'])
+
+    def test_servers_in_any_case(self):
+        """The servers of a host are found as Nova spells its name."""
+        self.nova.aggregate('mars', ['Mars-1'], edge__site='mars')
+        self.nova.hypervisor('Mars-1')
+        self.nova.flavor('m1.small')
+        self.nova.server('red', 'Mars-1', 'm1.small')
+        self.nova.server('blue', 'par-1', 'm1.small')
+        # Who may not filter by host is told of all.
+        self.nova.ignores_host = True
+        shown = self.json('site show', 'mars', '--servers')['servers']
+        self.assertEqual(['red'], [it['name'] for it in shown])
+        # Nobody says where its users are, so that chance decides.
+        self.assertEqual('a host without a site, par-01', shown[0]['to'])
 
     def test_unknown(self):
         """A name that is not known is answered with those like it."""
@@ -389,6 +403,14 @@ class DeleteTest(base.CommandTestCase):
         self.assertEqual(['lyo-1'], lyo['hosts'])
         self.assertEqual(1, len(self.nova.changes()))
         self.assertIn('lyon-zone is kept', log.output)
+
+    def test_same_name(self):
+        """So does one of the name of the site, as a zone of it may be."""
+        par = self.nova.aggregates[1]
+        par['metadata']['availability_zone'] = 'par-01'
+        self.run_command('site delete', 'par-01')
+        self.assertEqual({'availability_zone': 'par-01'}, par['metadata'])
+        self.assertEqual(['par-1', 'par-2'], par['hosts'])
 
     def test_keep(self):
         """--keep-aggregate keeps any aggregate, with its hosts."""

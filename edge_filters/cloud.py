@@ -16,6 +16,7 @@ from keystoneauth1 import exceptions as ksa_exceptions
 from openstack import connection as sdk_connection
 from openstack import exceptions as sdk_exceptions
 
+from edge_filters import spelling
 from edge_filters.latency import metadata as site_metadata
 from edge_filters.latency import snapshot as latency_snapshot
 
@@ -151,11 +152,14 @@ class Cloud:
         with saying('list the host aggregates', _AGGREGATES + 'index'):
             return [
                 Aggregate(
-                    it['id'],
-                    it['name'],
-                    it['uuid'],
-                    tuple(it['hosts']),
-                    it['metadata'],
+                    int(it['id']),
+                    text(it['name']),
+                    it['uuid'] and text(it['uuid']),
+                    tuple(map(text, it['hosts'])),
+                    {
+                        text(key): text(value)
+                        for key, value in it['metadata'].items()
+                    },
                 )
                 for it in self._listed(
                     'aggregates', '/os-aggregates', _UUID_MICROVERSION
@@ -301,12 +305,13 @@ class Cloud:
         """
         policy = _SERVERS + 'detail:get_all_tenants'
         with saying('list the servers', policy, _OLD):
-            yield from self._listed(
+            for it in self._listed(
                 'servers',
                 '/servers/detail',
                 _HINTS_MICROVERSION,
                 urllib.parse.urlencode({'all_tenants': '1', **query}),
-            )
+            ):
+                yield dict(it)
 
     def server(self, id: str) -> dict[str, typing.Any]:
         """Return one server, as Nova's API describes it."""
@@ -332,7 +337,9 @@ class Cloud:
         self, kind: str, path: str, microversion: str, query: str = ''
     ) -> collections.abc.Iterator[typing.Any]:
         """Yield what Nova has of a kind, page by page."""
-        while True:
+        asked = set()
+        while query not in asked:
+            asked.add(query)
             content = self.get(
                 'compute', f'{path}?{query}' if query else path, microversion
             )
@@ -343,6 +350,7 @@ class Cloud:
                 return
             # The address may be one that is good inside of the cloud only.
             query = urllib.parse.urlsplit(next_page[0]).query
+        raise ValueError('it has no end')
 
 
 def read_sites(aggregates: collections.abc.Iterable[Aggregate]) -> Sites:
@@ -362,17 +370,31 @@ def read_sites(aggregates: collections.abc.Iterable[Aggregate]) -> Sites:
     return Sites(by_id, snapshot, problems)
 
 
+def text(value: object) -> str:
+    """Return a text that is one, for use within :func:`saying`.
+
+    :raises TypeError: if it is none
+    """
+    if not isinstance(value, str):
+        raise TypeError(f'{spelling.shown(value)} is no text')
+    return value
+
+
 def _hypervisor(it: dict[str, typing.Any]) -> Hypervisor:
     is_open = (it['state'], it['status']) == ('up', 'enabled')
-    capacity = Capacity(
-        it['vcpus_used'],
-        it['vcpus'] - it['vcpus_used'] if is_open else 0,
-        it['memory_mb_used'],
-        it['memory_mb'] - it['memory_mb_used'] if is_open else 0,
+    vcpus, used = int(it['vcpus'] or 0), int(it['vcpus_used'] or 0)
+    memory, used_memory = (
+        int(it[name] or 0) for name in ('memory_mb', 'memory_mb_used')
     )
-    host = it['service']['host'].lower()
-    name = it['hypervisor_hostname']
-    return Hypervisor(it['id'], name, host, is_open, capacity)
+    capacity = Capacity(
+        used,
+        vcpus - used if is_open else 0,
+        used_memory,
+        memory - used_memory if is_open else 0,
+    )
+    host = text(it['service']['host']).lower()
+    name = text(it['hypervisor_hostname'])
+    return Hypervisor(text(it['id']), name, host, is_open, capacity)
 
 
 def _aggregate(resource: typing.Any) -> Aggregate:
@@ -475,7 +497,14 @@ def saying(
             f'options are right, and what {catalog} says',
             getattr(error, 'http_status', None),
         ) from error
-    except (KeyError, TypeError, ValueError) as error:
+    except (
+        ArithmeticError,
+        AttributeError,
+        LookupError,
+        RecursionError,
+        TypeError,
+        ValueError,
+    ) as error:
         raise CloudError(
             what,
             f'what answers does not speak as {service} does',
@@ -503,6 +532,8 @@ def _refused(
         next_step = 'ask for a role that has it, which most often is admin'
     elif status is not None and status in next_steps:
         next_step = next_steps[status]
+    elif status == 429:
+        next_step = 'wait, and try again'
     elif status == 404:
         next_step = (
             'somebody else may have removed it: openstack aggregate list has '
@@ -533,4 +564,4 @@ def _sentence(error: Exception) -> str:
 
 def _one_line(text: str) -> str:
     """Return what somebody else wrote as it may stand in a sentence."""
-    return ' '.join(text.split())[:300]
+    return spelling.printable(' '.join(text.split())[:300])

@@ -143,3 +143,10 @@ def shown(value: object) -> str:
         return f'(a {type(value).__name__})'
     quoted = ascii(value[:80])
     return quoted if len(quoted) <= 80 else quoted[:77] + '...'
+
+
+def printable(text: str) -> str:
+    """Return a text as a terminal may show it, with nothing that steers it."""
+    if text.isprintable():
+        return text
+    return ''.join(it if it.isprintable() else ascii(it)[1:-1] for it in text)

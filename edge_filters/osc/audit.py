@@ -17,6 +17,7 @@ from edge_filters.osc import finding
 from edge_filters.osc import lookup
 from edge_filters.osc import nova_conf
 from edge_filters.osc import outlook
+from edge_filters.osc import progress
 from edge_filters.osc import room as osc_room
 from edge_filters.osc import servers
 
@@ -86,7 +87,8 @@ class Audit(command.Lister):
         room = osc_room.Room(client, world.sites.aggregates.values())
         looked = outlook.Outlook(world, time.time(), room)
         rows = []
-        for server in servers.readable(client.servers(status='ACTIVE')):
+        running = servers.readable(client.servers(status='ACTIVE'))
+        for server in progress.shown(running, 'server'):
             its = world.snapshot.place(server.host).sites
             if parsed_args.sites and not {*its} & {*parsed_args.sites}:
                 continue

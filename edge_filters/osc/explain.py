@@ -139,8 +139,9 @@ class Explain(command.Lister):
             decided = looked.of_boot(hints, specs, parsed_args.project)
             if decided.refusal:
                 raise exceptions.CommandError(
-                    f'Nova would refuse it: {decided.refusal}. Origins are '
-                    'listed by: openstack edge origin list'
+                    f'Nova would refuse it: {decided.refusal}. What may be '
+                    'asked is listed by: openstack help edge explain; origins '
+                    'by: openstack edge origin list'
                 )
             ranks = looked.ranks(
                 decided, flavor, parsed_args.availability_zone

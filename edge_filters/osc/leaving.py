@@ -10,6 +10,7 @@ from edge_filters import cloud
 from edge_filters.latency import metadata
 from edge_filters.osc import lookup
 from edge_filters.osc import outlook
+from edge_filters.osc import progress
 from edge_filters.osc import room as osc_room
 from edge_filters.osc import servers
 
@@ -52,7 +53,8 @@ def leaving(
             # Who may not filter by host is told of all servers.
             if it.host.lower() == host.lower()
         ]
-        for server in sorted(there, key=lambda it: (it.name, it.id)):
+        there.sort(key=lambda it: (it.name, it.id))
+        for server in progress.shown(there, 'server'):
             best = looked.best(server, looked.of_server(server))
             yield _leaving(server, best)
 

@@ -141,7 +141,7 @@ class Outlook:
             {
                 name: value
                 for name, value in its.items()
-                if name.startswith(origins_request.PREFIX)
+                if name.strip().lower().startswith(origins_request.PREFIX)
             }
             for its in (server.hints, server.flavor.extra_specs)
         ]

@@ -55,7 +55,8 @@ def read(
             'Placement',
         ):
             path = f'/resource_providers/{its_uuid}/aggregates'
-            sharing[name] = frozenset(_get(client, path)['aggregates'])
+            its = map(cloud.text, _get(client, path)['aggregates'])
+            sharing[name] = frozenset(its)
     for uuid in frozenset().union(*sharing.values()) - members.keys():
         members[uuid] = _members(client, uuid)
     return Mirror(members, sharing)
@@ -76,7 +77,7 @@ def _providers(client: cloud.Cloud, **query: str) -> list[dict[str, str]]:
     ):
         path = f'/resource_providers?{urllib.parse.urlencode(query)}'
         return [
-            {'uuid': it['uuid'], 'name': it['name']}
+            {name: cloud.text(it[name]) for name in ('uuid', 'name')}
             for it in _get(client, path)['resource_providers']
         ]
 
@@ -94,7 +95,9 @@ def candidates(client: cloud.Cloud, query: str) -> frozenset[str]:
     with cloud.saying('ask for room', _CANDIDATES, None, 'Placement'):
         answer = _get(client, f'/allocation_candidates?{query}')
         return frozenset(
-            answer['provider_summaries'][provider]['root_provider_uuid']
+            cloud.text(
+                answer['provider_summaries'][provider]['root_provider_uuid']
+            )
             for it in answer['allocation_requests']
             for provider in it['allocations']
         )

@@ -11,12 +11,12 @@ _Item = typing.TypeVar('_Item')
 
 
 def shown(
-    aggregates: collections.abc.Iterable[_Item],
+    items: collections.abc.Iterable[_Item], unit: str = 'aggregate'
 ) -> collections.abc.Iterator[_Item]:
-    """Yield aggregates, with a bar where standard error is a terminal."""
+    """Yield items, with a bar where standard error is a terminal."""
     yield from tqdm.tqdm(
-        aggregates,
-        unit='aggregate',
+        items,
+        unit=unit,
         leave=False,
         disable=not sys.stderr.isatty(),
     )

@@ -79,7 +79,7 @@ def find(client: cloud.Cloud, name_or_id: str) -> Server:
         found = [
             it
             for it in client.servers(name=f'^{re.escape(name_or_id)}$')
-            if it['name'] == name_or_id
+            if it.get('name') == name_or_id
         ]
     except cloud.CloudError as error:
         if error.status != 404:
@@ -103,21 +103,22 @@ def find_flavor(client: cloud.Cloud, name_or_id: str) -> Flavor:
 
     :raises osc_lib.exceptions.CommandError: if there is none
     """
-    found = client.find_flavor(name_or_id)
+    found = client.find_flavor(name_or_id) if name_or_id else None
     if found is None:
         raise exceptions.CommandError(
             f'There is no flavor {spelling.shown(name_or_id)}. All are listed '
             'by: openstack flavor list --all'
         )
-    return _flavor(
-        found.name,
-        found.vcpus,
-        found.ram,
-        found.disk,
-        found.ephemeral,
-        found.swap,
-        found.extra_specs,
-    )
+    with cloud.saying(f'read the flavor {name_or_id}', 'os-flavors'):
+        return _flavor(
+            cloud.text(found.name),
+            found.vcpus,
+            found.ram,
+            found.disk,
+            found.ephemeral,
+            found.swap,
+            found.extra_specs,
+        )
 
 
 def readable(
@@ -146,6 +147,12 @@ def read(answer: Texts) -> Server:
     :raises edge_filters.cloud.CloudError: if it does not describe one
     """
     with cloud.saying('read a server', 'os_compute_api:servers:show'):
+        if answer['status'] == 'UNKNOWN':
+            raise cloud.CloudError(
+                f'read the server {answer["id"]}',
+                'its cell does not answer',
+                'try again when that is up',
+            )
         flavor = answer['flavor']
         for told, key, policy in (
             (answer, _HOST, 'os-extended-server-attributes'),
@@ -158,17 +165,18 @@ def read(answer: Texts) -> Server:
                     'ask for a role that has it, which most often is admin',
                     403,
                 )
+        zone = answer['pinned_availability_zone']
         return Server(
-            answer['id'],
-            answer['name'],
-            answer['status'],
-            answer[_HOST] or '',
-            answer['tenant_id'],
-            answer['pinned_availability_zone'],
+            cloud.text(answer['id']),
+            spelling.printable(cloud.text(answer['name'])),
+            cloud.text(answer['status']),
+            cloud.text(answer[_HOST] or ''),
+            cloud.text(answer['tenant_id']),
+            zone and cloud.text(zone),
             # One that Nova has lost the request of has none.
-            answer['scheduler_hints'] or {},
+            dict(answer['scheduler_hints'] or {}),
             _flavor(
-                flavor['original_name'],
+                cloud.text(flavor['original_name']),
                 flavor['vcpus'],
                 flavor['ram'],
                 # That of a volume is no disk of a host.
@@ -189,7 +197,10 @@ def _flavor(
     swap_mb: int | str | None,
     extra_specs: Texts | None,
 ) -> Flavor:
-    extra_specs = extra_specs or {}
+    extra_specs = {
+        cloud.text(key): cloud.text(value)
+        for key, value in (extra_specs or {}).items()
+    }
     swap_gb = -(-int(swap_mb or 0) // _MB_PER_GB)
     is_dedicated = extra_specs.get('hw:cpu_policy') == 'dedicated'
     # By suffix of the group.
@@ -207,11 +218,11 @@ def _flavor(
             traits.setdefault(suffix, []).append(sign + its)
     named = set().union(*asked.values())
     if named.isdisjoint(('VCPU', 'PCPU')):
-        asked['']['PCPU' if is_dedicated else 'VCPU'] = str(vcpus)
+        asked['']['PCPU' if is_dedicated else 'VCPU'] = str(int(vcpus))
     if 'MEMORY_MB' not in named:
-        asked['']['MEMORY_MB'] = str(ram_mb)
+        asked['']['MEMORY_MB'] = str(int(ram_mb))
     if 'DISK_GB' not in named:
-        disk_gb = (disk_gb or 0) + (ephemeral_gb or 0) + swap_gb
+        disk_gb = int(disk_gb or 0) + int(ephemeral_gb or 0) + swap_gb
         asked['']['DISK_GB'] = str(disk_gb)
     query = {
         f'resources{suffix}': ','.join(

@@ -84,8 +84,8 @@ class NovaApi(fixtures.Fixture):
         self.unmirrored = set()
         # How many hypervisors it tells of at once.
         self.max_limit = 1000
-        # Whether the caller may not filter servers by host.
-        self.ignores_host = False
+        # Whether the caller may not filter servers by host, or by anything.
+        self.ignores_host = self.lists_all = False
         # Policies that the caller does not have, by their last part.
         self.forbidden = set()
         mock = self.useFixture(requests_mock_fixture.Fixture())
@@ -393,9 +393,12 @@ class NovaApi(fixtures.Fixture):
             'servers': [
                 it
                 for it in self.servers.values()
-                if re.search(name, it['name'])
-                and host in (None, str(it.get(_HOST)).lower())
-                and status in (None, it['status'].lower())
+                if self.lists_all
+                or (
+                    re.search(name, it['name'])
+                    and host in (None, str(it.get(_HOST)).lower())
+                    and status in (None, it['status'].lower())
+                )
             ]
         }
 

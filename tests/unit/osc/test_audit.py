@@ -155,6 +155,29 @@ class AuditTest(base.CommandTestCase):
             },
         )
 
+    def test_any_case(self):
+        """A hint counts in any case, as it does for nova-scheduler."""
+        for name, hints in (
+            ('none', {}),
+            ('far', {' EDGE:origin': ['paris'], 'Edge:max_rtt_ms': ['9']}),
+        ):
+            self.nova.server(name, 'mrs-1', 'm1.small', hints)
+        self.assertEqual({'far': 'over budget'}, self.findings())
+
+    def test_cell_is_down(self):
+        """A server of a cell that is down is told to be left out."""
+        number = '6a1f9f0e-0000-4000-8000-000000000000'
+        self.nova.servers[number] = {'id': number, 'status': 'UNKNOWN'}
+        self.nova.lists_all = True
+        log = self.useFixture(fixtures.FakeLogger())
+        self.assertEqual({}, self.audit())
+        self.assertIn(f'{number}: its cell does not answer', log.output)
+
+    def test_control_characters(self):
+        """A name does not steer the terminal."""
+        self.server('\x1b[31mred\r\n', origin='paris')
+        self.assertEqual(['\\x1b[31mred\\r\\n'], list(self.audit()))
+
     def test_draining(self):
         """A server may move within its own site while that is draining."""
         self.mrs['metadata']['edge:status'] = 'draining'

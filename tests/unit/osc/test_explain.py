@@ -169,6 +169,11 @@ class BootTest(ExplainTestCase):
             self.explain(*args, '--availability-zone', zone)
             self.assertIn(where, self.said[0])
 
+    def test_no_flavor(self):
+        """A flavor without a name is not there."""
+        error = self.error(exceptions.CommandError, 'explain', '--flavor', '')
+        self.assertIn("no flavor ''", error)
+
     def test_caveats(self):
         """What makes Nova go by something else is said first."""
         self.nova.aggregate('m', edge_latency_weight_multiplier='9')

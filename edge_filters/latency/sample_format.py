@@ -12,6 +12,11 @@ _FIELDS = frozenset(('jitter', 'loss', 'n', 'at', 'by'))
 _FIELD = re.compile(r'[a-z_]+')
 _WORD = re.compile(r'[a-zA-Z0-9_.\-]{1,32}')
 
+# Of what can be read, all can be written: a number as Python writes it, unless
+# it is 0, and a time with a year of four digits, whatever its zone.
+_MIN, _MAX = 1e-99, 1e99
+_END_S = datetime.datetime(9999, 1, 1, tzinfo=datetime.UTC).timestamp()
+
 
 def parse_sample(text: str, may_be_bound: bool = False) -> sample.Sample:
     """Read one figure.
@@ -49,9 +54,11 @@ def parse_sample(text: str, may_be_bound: bool = False) -> sample.Sample:
         rtt_ms = _parse_figure('the RTT', words[0])
     elif loss_pct != 100:
         raise ValueError('is skipped: without an RTT it has to say loss=100')
+    if loss_pct == 100:
+        # No RTT makes up for a loss of everything, nor does a bound.
+        rtt_ms, kind = None, sample.Kind.FIGURE
     return sample.Sample(
-        # No RTT makes up for a loss of everything.
-        None if loss_pct == 100 else rtt_ms,
+        rtt_ms,
         _parse_field(fields, 'jitter'),
         loss_pct,
         _parse_count(fields),
@@ -61,11 +68,12 @@ def parse_sample(text: str, may_be_bound: bool = False) -> sample.Sample:
     )
 
 
-def _parse_figure(
-    what: str, text: str, maximum: float = float('inf')
-) -> float:
+def _parse_figure(what: str, text: str, maximum: float = _MAX) -> float:
     try:
-        return spelling.parse_number(text, maximum)
+        number = spelling.parse_number(text, maximum)
+        if 0 < number < _MIN:
+            raise ValueError(f'is less than {_MIN:g}')
+        return number
     except ValueError as error:
         raise ValueError(
             f'is skipped: {what} {spelling.shown(text)} {error}'
@@ -73,7 +81,7 @@ def _parse_figure(
 
 
 def _parse_field(
-    fields: dict[str, str], name: str, maximum: float = float('inf')
+    fields: dict[str, str], name: str, maximum: float = _MAX
 ) -> float | None:
     if name not in fields:
         return None
@@ -97,12 +105,18 @@ def _parse_time(fields: dict[str, str]) -> float | None:
         time = datetime.datetime.fromisoformat(text)
         if time.tzinfo is None:
             raise ValueError(text)
-        return time.timestamp()
+        at = time.timestamp()
     except (ValueError, OverflowError):
         raise ValueError(
             f'is skipped: at={spelling.shown(text)} is not a time such '
             'as 2026-11-23T10:00:00Z'
         ) from None
+    if not 0 <= at < _END_S:
+        raise ValueError(
+            f'is skipped: at={spelling.shown(text)} is not within the years '
+            '1970 to 9998'
+        )
+    return at
 
 
 def _parse_source(fields: dict[str, str]) -> str | None:
@@ -120,6 +134,9 @@ def format_sample(figure: sample.Sample) -> str:
     """Write one figure as :func:`parse_sample` reads it.
 
     Numbers are written exactly as they are, the time in whole seconds.
+
+    :raises ValueError: if it could not be read then, which is never so of a
+        figure that was read
     """
     rtt = '-' if figure.rtt_ms is None else _format(figure.rtt_ms)
     words = ['>' + rtt if figure.kind is sample.Kind.BOUND else rtt]
@@ -130,6 +147,8 @@ def format_sample(figure: sample.Sample) -> str:
     if figure.probes is not None:
         words.append(f'n={figure.probes}')
     if figure.at is not None:
+        if not 0 <= figure.at < _END_S:
+            raise ValueError('has a time that cannot be written')
         time = datetime.datetime.fromtimestamp(figure.at, datetime.UTC)
         words.append(f'at={time:%Y-%m-%dT%H:%M:%SZ}')
     if figure.source is not None:
@@ -138,4 +157,8 @@ def format_sample(figure: sample.Sample) -> str:
 
 
 def _format(number: float) -> str:
+    if number and not _MIN <= number <= _MAX:
+        raise ValueError(
+            f'has {number:g}, which is not within {_MIN:g} to {_MAX:g}'
+        )
     return repr(float(number)).removesuffix('.0')

@@ -156,7 +156,7 @@ class SetLatency(command.Command):
         world = lookup.read(self, parsed_args)
         found = world.site(parsed_args.site)
         key = metadata.RTT + parsed_args.origin
-        if parsed_args.host:
+        if parsed_args.host is not None:
             host = parsed_args.host.lower()
             hosts = {it for _, record in found for it in record.hosts}
             if host not in hosts:

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 
+import datetime
+
 import hypothesis
 from hypothesis import strategies as st
 
@@ -37,6 +39,26 @@ SAMPLES = st.builds(
 ) | st.builds(
     lambda probes: sample.Sample(None, loss_pct=100.0, probes=probes),
     st.none() | st.integers(min_value=0, max_value=10**9),
+)
+# Figures of which many are near the limits of numbers and of the calendar.
+_NUMBER = st.builds(
+    '{}e{}'.format, st.integers(0, 10**20 - 1), st.integers(-99, 99)
+)
+_TIME = st.builds(
+    '{:%Y-%m-%dT%H:%M:%S}.{:06}{}{:02}:00'.format,
+    st.datetimes()
+    | st.sampled_from(
+        [datetime.datetime(year, 12, 31, 23, 59, 59) for year in (1969, 9998)]
+    ),
+    st.sampled_from([0, 999_999]),
+    st.sampled_from('+-'),
+    st.integers(0, 23),
+)
+FIELDS = st.tuples(
+    _NUMBER | _NUMBER.map('>{}'.format),
+    _NUMBER.map('jitter={}'.format) | st.just(''),
+    _NUMBER.map('loss={}'.format) | st.just(''),
+    _TIME.map('at={}'.format) | st.just(''),
 )
 
 
@@ -78,6 +100,8 @@ class SampleTest(base.TestCase):
             self.assertIs(sample.Kind.BOUND, figure.kind)
             self.assertEqual(text, sample_format.format_sample(figure))
             self.assertRaises(ValueError, sample_format.parse_sample, text)
+        figure = sample_format.parse_sample('>5 loss=100', True)
+        self.assertEqual('- loss=100', sample_format.format_sample(figure))
         for text in ('>', '>-', '>- loss=100', '>>1', '> 100', '>nan'):
             self.assertRaises(
                 ValueError, sample_format.parse_sample, text, True
@@ -123,6 +147,15 @@ class SampleTest(base.TestCase):
             '12.4 at=2026-11-23',
             '12.4 at=2026-11-23T10:00:00',
             '12.4 at=99999-01-01T00:00:00Z',
+            '12.4 at=1969-12-31T23:59:59Z',
+            '12.4 at=0001-01-01T00:00:00+14:00',
+            '12.4 at=0500-06-01T00:00:00Z',
+            '12.4 at=9999-12-31T23:59:59-14:00',
+            '12.4 at=9998-12-31T23:59:59-14:00',
+            '12.4 at=9999-12-31T23:59:59.999999Z',
+            '1' + '0' * 19 + 'e99',
+            '1.1e99',
+            '12.4 jitter=0.1e-99',
             '12.4 by=' + 'x' * 33,
             'x' * 255,
         ):
@@ -131,6 +164,29 @@ class SampleTest(base.TestCase):
                     ValueError, sample_format.parse_sample, text
                 )
                 self.assertRegex(str(error), '^is ')
+
+    @hypothesis.given(FIELDS)
+    def test_read_is_written(self, words):
+        """What can be read can be written, and is read as the same again."""
+        try:
+            figure = sample_format.parse_sample(' '.join(words), True)
+        except ValueError:
+            return
+        text = sample_format.format_sample(figure)
+        again = sample_format.parse_sample(text, True)
+        at = figure.at and float(int(figure.at))
+        self.assertEqual(figure._replace(at=at), again)
+
+    def test_unwritable(self):
+        """What could not be read again is not written."""
+        for figure in (
+            sample.Sample(1e305),
+            sample.Sample(1.0, jitter_ms=1e-305),
+            sample.Sample(float('nan')),
+            sample.Sample(1.0, at=-1.0),
+            sample.Sample(1.0, at=1e12),
+        ):
+            self.assertRaises(ValueError, sample_format.format_sample, figure)
 
     @hypothesis.given(SAMPLES)
     def test_round_trip(self, figure):

@@ -164,6 +164,22 @@ class SetTest(base.CommandTestCase):
         )
         self.assertIn("at par-01 of the name 'par-3'. Is it par-", error)
 
+    def test_no_host(self):
+        """A host of no name is none, and not the whole site."""
+        error = self.error(
+            exceptions.CommandError,
+            'latency set',
+            '3',
+            '--origin',
+            'nice',
+            '--site',
+            'par-01',
+            '--host',
+            '',
+        )
+        self.assertIn("at par-01 of the name ''.", error)
+        self.assertEqual([], self.nova.changes())
+
     def test_unreachable(self):
         """Unreachable is a dash, with a loss of all."""
         self.set('--loss', '100', '--probes', '20', '--', '-')
@@ -186,6 +202,8 @@ class SetTest(base.CommandTestCase):
             (['4,1'], "'4,1' is no figure: the RTT '4,1' is not a number"),
             (['4', '--loss', '101'], "loss '101' is more than 100"),
             (['4', '--at', 'noon'], "at='noon' is not a time"),
+            (['4', '--at', '0500-06-01T00:00Z'], 'the years 1970 to 9998'),
+            (['9' * 20 + 'e99'], 'is more than 1e+99'),
             (['4', '--source', 'a b'], "'b' is not of the form"),
             (['--', '-'], 'without an RTT it has to say loss=100'),
         ):

@@ -2,6 +2,7 @@
 """WHAT HAS TO CHANGE? The aggregates of a site, as a command wants them."""
 
 import argparse
+import collections.abc
 
 from osc_lib import exceptions
 
@@ -100,12 +101,15 @@ def free_aggregate(
             f'site set {name}'
         )
     if adopted is None:
-        if any(it.name == name for it in world.sites.aggregates.values()):
+        by_name = {it.name: it for it in world.sites.aggregates.values()}
+        there = by_name.get(name)
+        # One that has nothing is what a creation that was cut short leaves.
+        if there and (there.hosts or there.metadata):
             raise exceptions.CommandError(
                 f'There is an aggregate {name} already; make it the site with '
                 f'--aggregate {name}'
             )
-        return None
+        return there
     aggregate = world.aggregate(adopted)
     for site, records in world.snapshot.sites.items():
         if aggregate.id in records:
@@ -121,3 +125,16 @@ def is_ours(key: str) -> bool:
     """Return whether a key of an aggregate makes it a site, or is about it."""
     folded = key.strip().lower()
     return folded.startswith(metadata.PREFIX) or folded == metadata.MULTIPLIER
+
+
+def removal(keys: collections.abc.Iterable[str]) -> Changes:
+    """Return the changes that take keys of a site away, in their order.
+
+    They may need several calls, of which a later one may fail: as long as an
+    aggregate is a site it keeps its status.
+    """
+    last = (metadata.SITE, metadata.STATUS)
+    places = {key: place for place, key in enumerate(last, 1)}
+    return dict.fromkeys(
+        sorted(keys, key=lambda it: places.get(it.strip().lower(), 0))
+    )

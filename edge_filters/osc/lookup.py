@@ -80,11 +80,9 @@ class World(world.World):
     def aggregate(self, name_or_id: str) -> cloud.Aggregate:
         """Return an aggregate."""
         by_name = {it.name: it for it in self.sites.aggregates.values()}
-        if name_or_id in by_name:
-            return by_name[name_or_id]
-        if name_or_id.isdecimal():
-            if found := self.sites.aggregates.get(int(name_or_id)):
-                return found
+        by_id = {str(id): it for id, it in self.sites.aggregates.items()}
+        if found := by_name.get(name_or_id, by_id.get(name_or_id)):
+            return found
         raise unknown(
             'aggregate', name_or_id, by_name, 'openstack aggregate list'
         )

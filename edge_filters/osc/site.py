@@ -306,7 +306,7 @@ class DeleteSite(command.Command):
                 name,
             )
         if is_more or is_kept:
-            client.set_metadata(aggregate, dict.fromkeys(ours))
+            client.set_metadata(aggregate, change.removal(ours))
             return
         for host in aggregate.hosts:
             aggregate = client.remove_host(aggregate, host)

@@ -50,12 +50,12 @@ def used_and_free(
     found: lookup.Found,
     capacity: collections.abc.Mapping[str, cloud.Capacity] | None,
 ) -> collections.abc.Sequence[int | None]:
-    """Return what the hosts of a site have; None: nobody knows."""
+    """Return what the hosts of a site have; None: not known of all."""
     its = {host for _, record in found for host in record.hosts}
-    if capacity is None or (its and capacity.keys().isdisjoint(its)):
+    if capacity is None or not its <= capacity.keys():
         return [None] * len(cloud.Capacity())
     total = cloud.Capacity()
-    for host in its & capacity.keys():
+    for host in its:
         total = total.plus(capacity[host])
     return total
 

@@ -85,6 +85,20 @@ class ListTest(base.CommandTestCase):
         self.assertIsNone(par['vCPUs Free'])
         self.assertEqual(0, far['vCPUs Free'])
 
+    def test_some_hosts_unknown(self):
+        """What is known of some hosts is not told as that of all."""
+        del self.nova.hypervisors['par-2']
+        _, _, par = self.json('site list')
+        self.assertEqual(
+            (None, None, None, None),
+            (
+                par['vCPUs Used'],
+                par['vCPUs Free'],
+                par['Memory MB Used'],
+                par['Memory MB Free'],
+            ),
+        )
+
     def test_unnamed(self):
         """An aggregate that is meant to be a site, and is none, is named."""
         log = self.useFixture(fixtures.FakeLogger())
@@ -251,6 +265,16 @@ class CreateTest(base.CommandTestCase):
                 self.nova.aggregates[4]['metadata'],
             )
 
+    def test_again(self):
+        """One that was cut short, and left nothing in it, is made again."""
+        self.nova.aggregate('new-01')
+        shown = self.json('site create', 'new-01', '--host', 'new-1')
+        self.assertEqual(['new-1'], shown['hosts'])
+        self.assertEqual(
+            {'edge:site': 'new-01'}, self.nova.aggregates[5]['metadata']
+        )
+        self.assertEqual(5, len(self.nova.aggregates))
+
     def test_taken(self):
         """What is there already is not made again; it is said what to do."""
         for args, text in (
@@ -258,6 +282,7 @@ class CreateTest(base.CommandTestCase):
             (['bare-zone'], 'make it the site with --aggregate bare-zone'),
             (['x', '--aggregate', 'far'], 'is the site far-01 already'),
             (['x', '--aggregate', 'bare'], 'Is it bare-zone?'),
+            (['x', '--aggregate', '9' * 5000], 'There is no aggregate'),
         ):
             error = self.error(exceptions.CommandError, 'site create', *args)
             self.assertIn(text, error)
@@ -417,6 +442,23 @@ class DeleteTest(base.CommandTestCase):
         self.run_command('site delete', 'par-01', '--keep-aggregate')
         par = self.nova.aggregates[1]
         self.assertEqual(({}, 2), (par['metadata'], len(par['hosts'])))
+
+    def test_many_keys(self):
+        """One that takes several calls keeps its status till it is no site."""
+        lyo = self.nova.aggregates[2]['metadata']
+        lyo['edge:status'] = 'inactive'
+        lyo |= {f'edge:rtt:{it:060}': '9' for it in range(1000)}
+        self.run_command('site delete', 'lyo-01')
+        calls = [
+            body['set_metadata']['metadata'] for _, body in self.nova.changes()
+        ]
+        self.assertGreater(len(calls), 1)
+        removed = [key for call in calls for key in call]
+        self.assertEqual(['edge:site', 'edge:status'], removed[-2:])
+        self.assertEqual(
+            {'availability_zone': 'lyon'},
+            self.nova.aggregates[2]['metadata'],
+        )
 
     def test_some(self):
         """What cannot be deleted does not keep the others from it."""

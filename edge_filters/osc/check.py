@@ -17,6 +17,7 @@ from edge_filters.osc import arguments
 from edge_filters.osc import check_config
 from edge_filters.osc import check_figures
 from edge_filters.osc import check_maps
+from edge_filters.osc import check_options
 from edge_filters.osc import check_placement
 from edge_filters.osc import check_sites
 from edge_filters.osc import files
@@ -192,6 +193,7 @@ def _options(
     """Return the options, all of which can be read, and what is wrong."""
     options = nova_conf.read(given.config_files)
     found = check_config.mended(options)
+    found += check_options.findings(given.config_files)
     if not given.config_files:
         found.append(
             finding.Finding(

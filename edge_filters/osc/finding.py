@@ -42,6 +42,7 @@ CHECKS: collections.abc.Mapping[str, Severity] = {
     'mode-not-enforce': Severity.NOTE,
     'nova-weighers-missing': Severity.WARNING,
     'option-invalid': Severity.ERROR,
+    'option-unknown': Severity.WARNING,
     'shuffle': Severity.NOTE,
     'subset': Severity.WARNING,
     'truncation': Severity.WARNING,

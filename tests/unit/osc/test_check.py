@@ -158,8 +158,10 @@ class CheckTest(base.CommandTestCase):
             ['mode-not-enforce'], self.checks('--config-file', path)
         )
         self.assertEqual(0, self.status)
-        path = self.write('nova.conf', '[edge_filters]\nmode = on\n')
-        self.assertIn('option-invalid', self.checks('--config-file', path))
+        path = self.write('nova.conf', '[edge_filters]\nmode = on\nx = 1')
+        checks = self.checks('--config-file', path)
+        self.assertIn('option-invalid', checks)
+        self.assertIn('option-unknown', checks)
         self.assertEqual(3, self.status)
 
     def test_max_age(self):

@@ -65,6 +65,8 @@ def _wrong(
             'taken',
             'write what it stands for into the copy given as --config-file',
         )
+    except RecursionError:
+        return _invalid(group, name, ValueError('it refers to itself'))
     except (cfg.Error, ValueError) as error:
         return _invalid(group, name, error)
     return None

@@ -5,6 +5,7 @@ import collections.abc
 import pathlib
 
 from edge_filters.origins import map_file
+from edge_filters.osc import files
 from edge_filters.osc import finding
 
 
@@ -19,9 +20,7 @@ def read(
     found = []
     for path in dict.fromkeys(paths):
         try:
-            # What is no regular file may never end.
-            if not pathlib.Path(path).is_file():
-                raise OSError('it is no file of this machine')
+            files.check(path)
             content = pathlib.Path(path).read_bytes()
             documents.append(map_file.decode(path, content))
         except map_file.Broken as error:

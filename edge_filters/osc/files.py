@@ -9,6 +9,8 @@ import collections.abc
 import dataclasses
 import functools
 import logging
+import os
+import stat
 
 from osc_lib import exceptions
 
@@ -20,6 +22,9 @@ from edge_filters.osc import site_table
 from edge_filters.osc import table
 
 LOG = logging.getLogger(__name__)
+
+# How many bytes of a file are read: much more than a million figures take.
+MAX_BYTES = 256 * 1024 * 1024
 
 
 @dataclasses.dataclass(frozen=True)
@@ -92,13 +97,27 @@ def content(path: str) -> bytes:
     :raises osc_lib.exceptions.CommandError: if it cannot be read
     """
     try:
+        check(path)
         with open(path, 'rb') as file:
             return file.read()
     except (OSError, ValueError) as error:
         why = getattr(error, 'strerror', None) or error
         raise exceptions.CommandError(
-            f'{path} cannot be read: {why}; give a file of this machine'
+            f'{path or "(no name)"} cannot be read: {why}; give a file of '
+            'this machine'
         ) from None
+
+
+def check(path: str) -> None:
+    """Raise, unless a file can be read to its end.
+
+    :raises OSError: if it is not there, may never end, or is too large
+    """
+    there = os.stat(path)
+    if not stat.S_ISREG(there.st_mode):
+        raise OSError('it is no regular file')
+    if there.st_size > MAX_BYTES:
+        raise OSError(f'it has more than {MAX_BYTES // 1024**2} MiB')
 
 
 def parse_maps(

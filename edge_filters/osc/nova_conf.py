@@ -12,6 +12,7 @@ from osc_lib import exceptions
 from oslo_config import cfg
 
 from edge_filters import conf
+from edge_filters.osc import files
 
 # As nova/conf/scheduler.py of Nova 34 has them.
 _OF_NOVA = {
@@ -75,6 +76,8 @@ def read(paths: collections.abc.Sequence[str] = ()) -> cfg.ConfigOpts:
     for group, its in _OF_NOVA.items():
         options.register_opts(its, group=group)
     try:
+        for path in paths:
+            files.check(path)
         options([], default_config_files=list(paths), default_config_dirs=[])
     except (cfg.Error, OSError, ValueError) as error:
         raise _unreadable(paths, error) from None
@@ -88,6 +91,9 @@ def read_settings(paths: collections.abc.Sequence[str] = ()) -> conf.Settings:
     """
     try:
         return conf.read(read(paths))
+    except RecursionError:
+        error = ValueError('an option of [edge_filters] refers to itself')
+        raise _unreadable(paths, error) from None
     except (cfg.Error, ValueError) as error:
         raise _unreadable(paths, error) from None
 
@@ -95,7 +101,8 @@ def read_settings(paths: collections.abc.Sequence[str] = ()) -> conf.Settings:
 def _unreadable(
     paths: collections.abc.Sequence[str], error: Exception
 ) -> exceptions.CommandError:
-    why = ' '.join(str(error).split()).rstrip('.')
+    told = getattr(error, 'strerror', None) or error
+    why = ' '.join(str(told).split()).rstrip('.')
     return exceptions.CommandError(
         f'{", ".join(paths)} cannot be read: {why}; give --config-file the '
         'nova.conf that nova-scheduler starts with'

@@ -6,6 +6,7 @@ formula. Such a cell gets an apostrophe before it, unless it is a number, and
 loses it again where it is read.
 """
 
+import collections
 import collections.abc
 import csv
 import io
@@ -144,8 +145,8 @@ def _columns(where: str, cells: list[str]) -> tuple[str, ...]:
     while not cells[-1]:
         cells = cells[:-1]
     names = [_OTHER_NAMES.get(it.lower(), it.lower()) for it in cells]
-    for name in names:
-        if names.count(name) > 1:
+    for name, count in collections.Counter(names).items():
+        if count > 1:
             raise wrong(
                 where,
                 f'there is more than one column {spelling.shown(name)}; '

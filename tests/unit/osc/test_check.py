@@ -225,8 +225,8 @@ class CheckTest(base.CommandTestCase):
             self.checks('--config-file', path, *args),
         )
         self.assertEqual(
-            f'Map file {self.folder} cannot be read: it is no file of this '
-            'machine; give --map-file a file of this machine',
+            f'Map file {self.folder} cannot be read: it is no regular '
+            'file; give --map-file a file of this machine',
             self.error(
                 exceptions.CommandError,
                 'check',

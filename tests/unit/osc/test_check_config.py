@@ -180,6 +180,7 @@ class ConfigTest(ConfigTestCase):
         for more, subject, words in (
             ('mode = on', '[edge_filters] mode', 'off, observe, enforce'),
             ('max_age = soon', '[edge_filters] max_age', "'soon'"),
+            ('mode = $mode', '[edge_filters] mode', 'it refers to itself'),
             (
                 '[filter_scheduler]\nhost_subset_size =',
                 '[filter_scheduler] host_subset_size',

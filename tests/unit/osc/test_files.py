@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 
+import os
 import pathlib
+import time
 
 import fixtures
 import hypothesis
@@ -10,10 +12,12 @@ from osc_lib import exceptions
 from edge_filters import cloud
 from edge_filters.latency import sample
 from edge_filters.latency import sample_format
+from edge_filters.osc import check_maps
 from edge_filters.osc import export
 from edge_filters.osc import figure_table
 from edge_filters.osc import files
 from edge_filters.osc import lookup
+from edge_filters.osc import nova_conf
 from edge_filters.osc import site_table
 from edge_filters.osc import table
 from tests.unit import base
@@ -245,11 +249,43 @@ class ReadTest(FilesTestCase):
 
     def test_missing(self):
         """A file that is not there is named."""
-        for path in (str(self.directory / 'x'), str(self.directory), '\0'):
+        for path in (str(self.directory / 'x'), '', '\0'):
             error = self.assertRaises(
                 exceptions.CommandError, files.read, [path]
             )
             self.assertIn('cannot be read: ', str(error))
+
+    def test_endless(self):
+        """What may never end, or is too large, is not read."""
+        fifo = str(self.directory / 'fifo')
+        os.mkfifo(fifo)
+        large = self.directory / 'large'
+        large.touch()
+        os.truncate(large, files.MAX_BYTES + 1)
+        for path, why in (
+            (fifo, 'it is no regular file'),
+            ('/dev/zero', 'it is no regular file'),
+            (str(self.directory), 'it is no regular file'),
+            (str(large), 'it has more than 256 MiB'),
+        ):
+            text = f'{path} cannot be read: {why}; give '
+            error = self.assertRaises(
+                exceptions.CommandError, files.read, [path]
+            )
+            self.assertIn(text, str(error))
+            error = self.assertRaises(
+                exceptions.CommandError, nova_conf.read, [path]
+            )
+            self.assertIn(text, str(error))
+            _, (found,) = check_maps.read([path])
+            self.assertIn(why, found.what)
+
+    def test_many_columns(self):
+        """Each column takes the same time, however many there are."""
+        columns = ','.join(map(str, range(15000)))
+        start = time.process_time()
+        table.parse('x', columns.encode())
+        self.assertLess(time.process_time() - start, 1)
 
     def test_too_long(self):
         """Prefixes that are more than Nova keeps belong into a map file."""

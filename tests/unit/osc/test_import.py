@@ -525,7 +525,7 @@ class ToMapFileTest(ImportTestCase):
             (self.map_file, "has 'a' twice in one object; leave one"),
             (path, 'is not JSON'),
             (self.directory / 'no' / 'x', 'cannot be written: No such file'),
-            ('/dev/null', 'is not JSON'),
+            ('/dev/null', 'cannot be read: it is no regular file; give a'),
         ):
             error = self.error(
                 exceptions.CommandError, 'import', path, '--to', str(to)

@@ -69,6 +69,7 @@ class NovaConfTest(base.TestCase):
             ('[edge_filters]\nmax_age = soon\n', 'max_age'),
             ('[edge_filters]\nrtt_band_ms = 400\n', 'rtt_band_ms'),
             ('[edge_filters]\nmode = on\n', 'mode'),
+            ('[edge_filters]\nmode = $mode\n', 'refers to itself'),
         ):
             path = self.write(text)
             error = self.error(path)

@@ -6,6 +6,7 @@ What it writes ``openstack edge import`` reads.
 
 import argparse
 import collections.abc
+import logging
 
 from osc_lib import exceptions
 from osc_lib.command import command
@@ -20,6 +21,8 @@ from edge_filters.osc import matrix
 from edge_filters.osc import output
 from edge_filters.osc import site_table
 from edge_filters.osc import table
+
+LOG = logging.getLogger(__name__)
 
 # What stands for standard output.
 _STDOUT = '-'
@@ -63,9 +66,19 @@ class Export(command.Command):
                 'Sites and figures are two tables; give each a file of its own'
             )
         world = lookup.read(self, parsed_args)
-        for id, problems in world.sites.problems.items():
-            for problem in problems:
-                self.log.warning('Aggregate %s, %s', id, problem)
+        problems = [
+            (id, problem)
+            for id, its in world.sites.problems.items()
+            for problem in its
+        ]
+        for id, problem in problems[: map_file.MAX_PROBLEMS]:
+            self.log.warning('Aggregate %s, %s', id, problem)
+        if len(problems) > map_file.MAX_PROBLEMS:
+            self.log.warning(
+                '%d more problems are in the metadata; see them with: '
+                'openstack edge check --all',
+                len(problems) - map_file.MAX_PROBLEMS,
+            )
         if sites:
             rows = site_rows(world)
             self._write(sites, table.text(site_table.COLUMNS, rows))
@@ -124,21 +137,43 @@ def site_rows(
 def figure_rows(
     world: lookup.World,
 ) -> collections.abc.Iterator[dict[str, str]]:
-    """Yield the figures as rows; those of map files are of no aggregate."""
-    row = figure_table.row
+    """Yield the figures as rows; those of map files are of no aggregate.
+
+    What nobody could read again is left out, with a warning.
+    """
+    lost = 0
+    for figure, names in _figures(world):
+        try:
+            yield figure_table.row(figure, **names)
+        except ValueError:
+            lost += 1
+    if lost:
+        LOG.warning(
+            'Figures left out, as their numbers are too large or too small to '
+            'be read again: %d; mend them where they are',
+            lost,
+        )
+
+
+def _figures(
+    world: lookup.World,
+) -> collections.abc.Iterator[tuple[sample.Sample, dict[str, str]]]:
+    """Yield the figures, and what they are of, by column."""
     for found in _sites(world):
         for aggregate, record in found:
             names = {'site': record.site, 'aggregate': aggregate.name}
             for origin, figure in record.samples.items():
-                yield row(figure, origin=origin, **names)
+                yield figure, {'origin': origin, **names}
             for host, by_origin in sorted(record.host_samples.items()):
                 for origin, figure in by_origin.items():
-                    yield row(figure, origin=origin, host=host, **names)
+                    yield figure, {'origin': origin, 'host': host, **names}
             if record.default is not None:
-                origin = figure_table.DEFAULT
-                yield row(record.default, origin=origin, **names)
+                yield record.default, {'origin': figure_table.DEFAULT, **names}
             for site, figure in record.site_samples.items():
-                yield row(figure, from_site=site, **names)
+                yield figure, {'from_site': site, **names}
     for it in matrix.rows(world, sorted(world.snapshot.sites), 0):
         if it.source == matrix.MAP_FILE:
-            yield row(it.figure, origin=it.origin, site=it.site, host=it.host)
+            yield (
+                it.figure,
+                {'origin': it.origin, 'site': it.site, 'host': it.host},
+            )

@@ -139,6 +139,10 @@ class _Planner:
         self._no_site: dict[str, int] = collections.Counter()
         self._no_host: dict[str, int] = collections.Counter()
         self._no_room: dict[str, int] = collections.Counter()
+        self._no_number: dict[str, int] = collections.Counter()
+        self._not_newer: dict[str, int] = collections.Counter()
+        # The keys of figures that have a time, by the name of the aggregate.
+        self._dated: dict[str, frozenset[str]] = {}
         self._projects = 0
         for site, records in sites.snapshot.sites.items():
             for id in sorted(records):
@@ -230,7 +234,7 @@ class _Planner:
             if not its:
                 self._no_site[site] += len(figures)
             for origin, figure in figures.items():
-                _fill(its, '', metadata.RTT + origin, figure)
+                self._fill(its, '', metadata.RTT + origin, figure)
         by_host: dict[str, list[Target]] = {}
         for target in self._targets.values() if maps.host_samples else ():
             for host in target.then.hosts:
@@ -240,12 +244,34 @@ class _Planner:
             if not its:
                 self._no_host[host] += len(figures)
             for origin, figure in figures.items():
-                _fill(its, host, f'{metadata.HOST_RTT}{host}:{origin}', figure)
+                key = f'{metadata.HOST_RTT}{host}:{origin}'
+                self._fill(its, host, key, figure)
         by_origin: dict[str, list[spelling.Network]] = {}
         for entry in maps.prefix_table:
             by_origin.setdefault(entry.origin, []).append(entry.prefix)
         for origin, networks in by_origin.items():
             self._add_prefixes(origin, networks)
+
+    def _fill(
+        self, its: list[Target], host: str, key: str, figure: sample.Sample
+    ) -> None:
+        """Give a figure of a map file to its targets, unless they have one.
+
+        One that has no time takes no place of one that has: it would never be
+        too old.
+        """
+        for target in _homes(its, host, key):
+            if key in target.values:
+                continue
+            if target.name not in self._dated:
+                self._dated[target.name] = _dated(target.now.metadata)
+            if key in self._dated[target.name]:
+                self._not_newer[target.site] += 1
+                continue
+            try:
+                target.values[key] = figure_table.written(figure)
+            except ValueError:
+                self._no_number[target.site] += 1
 
     def _add_prefixes(
         self, origin: str, networks: list[spelling.Network]
@@ -295,6 +321,18 @@ class _Planner:
                 'add the hosts to a site',
             ),
             (
+                'Figures of map files left out, as those that are there have '
+                'a time',
+                self._not_newer,
+                'import figures with times, as CSV',
+            ),
+            (
+                'Figures left out, as their numbers are too large or too '
+                'small to be read again',
+                self._no_number,
+                'mend the map files',
+            ),
+            (
                 'Prefixes left out, as they are more than an aggregate keeps, '
                 'or of origins that are no sites',
                 self._no_room,
@@ -333,12 +371,17 @@ def _homes(its: list[Target], host: str, key: str) -> list[Target]:
     return [it for it in its if it.has_key(key)] or its[:1]
 
 
-def _fill(
-    its: list[Target], host: str, key: str, figure: sample.Sample
-) -> None:
-    """Give a figure of a map file to its targets, unless they have one."""
-    for target in _homes(its, host, key):
-        target.values.setdefault(key, sample_format.format_sample(figure))
+def _dated(written: collections.abc.Mapping[str, str]) -> frozenset[str]:
+    """Return the keys, in lower case, of the figures that have a time."""
+    keys = set()
+    for key, value in written.items():
+        try:
+            if sample_format.parse_sample(value).at is not None:
+                keys.add(key.strip().lower())
+        except ValueError:
+            # It is no figure, or none that counts.
+            pass
+    return frozenset(keys)
 
 
 def _networks(value: str) -> list[spelling.Network]:

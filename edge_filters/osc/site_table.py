@@ -196,8 +196,12 @@ def rows(
     if record.tier is not None:
         cells['tier'] = record.tier
     cells['prefixes'] = _joined(record.prefixes).replace(',', ' ')
-    # Whether it is told or not, a site is active.
-    if metadata.STATUS in there:
+    # Where none can be read a site is active, but nobody has said so.
+    if any(
+        key.strip().lower() == metadata.STATUS
+        and it.strip().lower() in _STATUSES
+        for key, it in aggregate.metadata.items()
+    ):
         cells['status'] = record.status.name.lower()
     try:
         multiplier = _parse_multiplier(there.get(metadata.MULTIPLIER, ''))

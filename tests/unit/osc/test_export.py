@@ -44,6 +44,47 @@ class ExportTest(base.CommandTestCase):
         )
         self.assertIn("edge:color='blue' is skipped", self.log.output)
 
+    def test_status(self):
+        """A status is exported if somebody has set it, and it can be read."""
+        far = self.nova.aggregates[3]['metadata']
+        for there, status in (
+            ({}, ''),
+            ({'edge:status': 'drainning'}, ''),
+            ({'edge:status': ' Active'}, 'active'),
+            ({'edge:status': 'inactive', 'Edge:Status': 'x'}, 'inactive'),
+        ):
+            far.clear()
+            far.update({'edge:site': 'far-01', **there})
+            self.assertIn(
+                f'\nfar-01,,,,,,far,{status},\n',
+                self.run_command('export', '--sites', '-'),
+            )
+
+    def test_many_problems(self):
+        """Of many problems the first are told, and how many more there are."""
+        far = self.nova.aggregates[3]['metadata']
+        far.update((f'edge:x{it:03}', '') for it in range(60))
+        self.run_command('export', '--sites', '-')
+        self.assertEqual(20, self.log.output.count('is skipped: no such key'))
+        self.assertIn(
+            '41 more problems are in the metadata; see them with: openstack '
+            'edge check --all',
+            self.log.output,
+        )
+
+    def test_unreadable_numbers(self):
+        """No number is written that import would not read."""
+        far = self.nova.aggregates[3]['metadata']
+        far['edge:rtt:nice'] = '1' + '0' * 19 + 'e99'
+        path = self.file('x.csv')
+        self.assertNotIn(',far-01,', self.export('figures', path.name))
+        self.assertIn(
+            'Figures left out, as their numbers are too large or too small to '
+            'be read again: 1; mend them where they are',
+            self.log.output,
+        )
+        self.assertEqual([], self.json('import', str(path)))
+
     def test_import_of_export(self):
         """Imported into an empty cloud it is the same cloud, as to sites."""
         for number in (1, 2, 3):

@@ -251,6 +251,45 @@ class ImportTest(ImportTestCase):
         ):
             self.assertIn(text, self.log.output)
 
+    def test_maps_without_times(self):
+        """No figure of a map file takes the place of one that has a time."""
+        maps = json.loads(json.dumps(MAPS[:1]))
+        maps[0]['cost-map'] = {
+            'paris': {'par-01': 1000, 'lyo-01': 1000},
+            'lyon': {'host:par-2': 1000},
+        }
+        before = dict(self.nova.aggregates[1]['metadata'])
+        rows = self.import_(maps)
+        self.assertEqual([('par-01', 'par-01', 'set 1 key', 'done')], rows)
+        self.assertEqual(
+            {**before, 'edge:host_rtt:par-2:lyon': '1'},
+            self.nova.aggregates[1]['metadata'],
+        )
+        self.assertIn(
+            'Figures of map files left out, as those that are there have a '
+            'time: 2 (lyo-01, par-01); import figures with times, as CSV',
+            self.log.output,
+        )
+
+    def test_unreadable_numbers(self):
+        """No number is written that nobody would read."""
+        maps = json.loads(json.dumps(MAPS[:1]))
+        maps[0]['cost-map'] = {
+            'a': {'far-01': 1e308, 'lyo-01': 1e104, 'par-01': 1e-200},
+            'b': {'far-01': 1e90, 'host:par-1': 1e200},
+        }
+        rows = self.import_(maps)
+        self.assertEqual([('far', 'far-01', 'set 1 key', 'done')], rows)
+        self.assertEqual(
+            {'edge:site': 'far-01', 'edge:rtt:b': '1e+87'},
+            self.nova.aggregates[3]['metadata'],
+        )
+        self.assertIn(
+            'Figures left out, as their numbers are too large or too small to '
+            'be read again: 4 (far-01, lyo-01, par-01); mend the map files',
+            self.log.output,
+        )
+
     def test_prefixes_of_another_aggregate(self):
         """A prefix that the site has in another aggregate is not added."""
         self.nova.aggregate(

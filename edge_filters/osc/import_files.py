@@ -3,7 +3,6 @@
 
 import argparse
 import collections.abc
-import os
 import typing
 
 from osc_lib import exceptions
@@ -82,7 +81,7 @@ class Import(command.Lister):
     ) -> tuple[tuple[str, ...], collections.abc.Iterable[_Row]]:
         """Return the changes, in the order in which they are made."""
         given = files.read(parsed_args.files)
-        if parsed_args.to:
+        if parsed_args.to is not None:
             rows = self._to_map_file(given, parsed_args)
         else:
             rows = self._to_cloud(given, parsed_args.dry_run)
@@ -143,7 +142,8 @@ class Import(command.Lister):
     ) -> list[_Row]:
         path = parsed_args.to
         objects = []
-        if os.path.exists(path):
+        read = output.state(path)
+        if read:
             objects = map_writer.objects_of(path, files.content(path))
         warning = map_writer.left_out(
             sum(map_writer.is_aged(it.figure) for it in given.figures),
@@ -167,7 +167,7 @@ class Import(command.Lister):
             *(('', it, 'set the origins of the project') for it in projects),
         ]
         if rows and not parsed_args.dry_run:
-            output.write(path, map_writer.text(objects))
+            output.write(path, map_writer.text(objects), read)
         result = _WOULD_BE if parsed_args.dry_run else _DONE
         return [(*row, result) for row in rows]
 

@@ -78,8 +78,9 @@ def put_figures(objects: list[_Object], figures: Figures) -> dict[str, int]:
         for it in maps:
             for origin, row in it[map_file.COST_MAP].items():
                 for name in row if isinstance(row, dict) else ():
-                    pair = (_folded(name), _folded(origin))
+                    pair = (_destination(name), _folded(origin))
                     there[pair].append((row, name))
+        rows = _by_name(maps[0][map_file.COST_MAP]) if maps else {}
         for destination, by_origin in figures.items():
             for origin, figure in by_origin.items():
                 pair = (destination, origin)
@@ -96,7 +97,7 @@ def put_figures(objects: list[_Object], figures: Figures) -> dict[str, int]:
                     maps.append(_new_map(metric))
                     objects.append(maps[0])
                 costs = maps[0][map_file.COST_MAP]
-                _member(costs, origin)[destination] = number
+                _member(costs, rows, origin)[destination] = number
     return collections.Counter(destination for destination, _ in changed)
 
 
@@ -120,6 +121,7 @@ def put_prefixes(
                 for written in texts if isinstance(texts, list) else ():
                     owner = (_folded(name), texts, written)
                     there[_network(written)].append(owner)
+    rows = _by_name(maps[0][map_file.NETWORK_MAP]) if maps else {}
     changed: dict[str, int] = collections.Counter()
     for prefix, origin, _ in entries:
         owners = there[prefix]
@@ -131,8 +133,11 @@ def put_prefixes(
         if not maps:
             maps.append({map_file.NETWORK_MAP: {}})
             objects.append(maps[0])
-        its = _member(maps[0][map_file.NETWORK_MAP], origin)
-        its.setdefault(f'ipv{prefix.version}', []).append(str(prefix))
+        its = _member(maps[0][map_file.NETWORK_MAP], rows, origin)
+        family = f'ipv{prefix.version}'
+        if not isinstance(its.setdefault(family, []), list):
+            raise _odd(f'{family} of {origin}', 'list')
+        its[family].append(str(prefix))
     return changed
 
 
@@ -201,14 +206,37 @@ def _new_map(metric: str) -> _Object:
     }
 
 
-def _member(members: _Object, name: str) -> _Object:
-    """Return the object of a name, however that is spelt; make it."""
-    for spelt in (name, *members):
-        if _folded(spelt) == name and isinstance(members.get(spelt), dict):
-            its: _Object = members[spelt]
-            return its
-    its = members[name] = {}
-    return its
+def _by_name(members: _Object) -> dict[str, _Object]:
+    """Return the objects of names, however those are spelt."""
+    return {
+        _folded(spelt): its
+        for spelt, its in members.items()
+        if isinstance(its, dict)
+    }
+
+
+def _member(
+    members: _Object, by_name: dict[str, _Object], name: str
+) -> _Object:
+    """Return the object of a name; make it if there is none."""
+    if name not in by_name:
+        if name in members:
+            raise _odd(name, 'object')
+        by_name[name] = members[name] = {}
+    return by_name[name]
+
+
+def _odd(name: str, kind: str) -> exceptions.CommandError:
+    return exceptions.CommandError(
+        f'The map file has as {name} something that is no {kind}, and is not '
+        'read; mend it'
+    )
+
+
+def _destination(name: str) -> str:
+    """Return the name of a site, or of a host, as it is read."""
+    host = _folded(name).removeprefix(map_file.HOST)
+    return host if host == _folded(name) else map_file.HOST + host.strip()
 
 
 def _folded(name: str) -> str:

@@ -7,26 +7,41 @@ import stat
 
 from osc_lib import exceptions
 
+# What is another one after a file was written.
+State = tuple[int, ...]
 
-def write(path: str, text: str) -> None:
+
+def state(path: str) -> State:
+    """Return the state of a file; empty: it is not there."""
+    try:
+        it = os.stat(path)
+    except (OSError, ValueError):
+        return ()
+    return it.st_dev, it.st_ino, it.st_size, it.st_mtime_ns
+
+
+def write(path: str, text: str, read: State | None = None) -> None:
     """Put a text in place of what a file has, and keep its rights.
 
     Whoever reads the file meanwhile, or after a crash, finds all of the one or
     all of the other.
 
-    :raises osc_lib.exceptions.CommandError: if it cannot be written
+    :param read: the state of the file that the text comes from; None: it
+        comes from elsewhere
+    :raises osc_lib.exceptions.CommandError: if it cannot be written, or was
+        written by another since
     """
     try:
-        _write(os.path.realpath(path), text)
+        _write(os.path.realpath(path), text, read)
     except (OSError, ValueError) as error:
         why = getattr(error, 'strerror', None) or error
         raise exceptions.CommandError(
-            f'{path} cannot be written: {why}; give a file in a directory '
-            'that you may write into'
+            f'{path or "(no name)"} cannot be written: {why}; give a file in '
+            'a directory that you may write into'
         ) from None
 
 
-def _write(path: str, text: str) -> None:
+def _write(path: str, text: str, read: State | None) -> None:
     before = os.stat(path) if os.path.exists(path) else None
     if before is not None and not stat.S_ISREG(before.st_mode):
         raise OSError('it is no regular file')
@@ -45,6 +60,11 @@ def _write(path: str, text: str) -> None:
             file.write(text)
             file.flush()
             os.fsync(handle)
+        if read is not None and read != state(path):
+            raise exceptions.CommandError(
+                f'{path} was written by another meanwhile; give the command '
+                'again'
+            )
         os.replace(beside, path)
     except BaseException:
         os.unlink(beside)

@@ -3,13 +3,17 @@
 import contextlib
 import io
 import json
+import os
 import pathlib
 import stat
+import time
 
 import fixtures
 from osc_lib import exceptions
 
+from edge_filters.latency import sample
 from edge_filters.origins import map_file
+from edge_filters.osc import map_writer
 from tests.unit import nova_api
 from tests.unit.osc import base
 
@@ -556,6 +560,93 @@ class ToMapFileTest(ImportTestCase):
             sorted(it.name for it in self.directory.iterdir()),
         )
 
+    def test_spellings(self):
+        """What is there in another spelling is replaced, whatever it is."""
+        self.map_file.write_text(
+            json.dumps(
+                {
+                    'meta': MAPS[0]['meta'],
+                    'cost-map': {'Nice ': {'host: PAR-1': 9, 'HOST:par-1': 8}},
+                }
+            )
+        )
+        content = 'origin,site,host,rtt_ms\nnice,par-01,par-1,0.001\n'
+        self.assertEqual(1, len(self.to(content)))
+        self.assertEqual(
+            {'Nice ': {'host:par-1': 1}},
+            json.loads(self.map_file.read_text())['cost-map'],
+        )
+        self.assertEqual([], self.to(content))
+
+    def test_odd(self):
+        """What cannot be read of the file is not written over."""
+        for there, text in (
+            ({'far-01': {'ipv6': 'x'}}, 'as ipv6 of far-01 something that is'),
+            ({'far-01': ['x']}, 'as far-01 something that is no object, and'),
+        ):
+            self.map_file.write_text(json.dumps({'network-map': there}))
+            error = self.error(
+                exceptions.CommandError,
+                'import',
+                self.file('sites', 'site,prefixes\nfar-01,2001:db8::/48\n'),
+                '--to',
+                str(self.map_file),
+            )
+            self.assertIn(text, error)
+            self.assertEqual(
+                {'network-map': there}, json.loads(self.map_file.read_text())
+            )
+
+    def test_meanwhile(self):
+        """What another writes while the file is changed is not lost."""
+        path = self.file('figures', FIGURES)
+        text = map_writer.text
+        for before in ('not there', 'there'):
+
+            def written(objects):
+                os.replace(
+                    self.file('other', '{"projects": {"a": ["b"]}}'),
+                    self.map_file,
+                )
+                return text(objects)
+
+            self.useFixture(
+                fixtures.MonkeyPatch(
+                    'edge_filters.osc.map_writer.text', written
+                )
+            )
+            error = self.error(
+                exceptions.CommandError,
+                'import',
+                path,
+                '--to',
+                str(self.map_file),
+            )
+            self.assertIn('was written by another meanwhile; give', error)
+            self.assertEqual({'a': ('b',)}, self.maps().projects, before)
+        self.assertEqual(
+            ['figures', 'maps.json'], sorted(os.listdir(self.directory))
+        )
+
+    def test_many(self):
+        """Each figure takes the same time, however many there are."""
+        figures = {
+            'par-01': {
+                f'o{it}': sample.Sample(float(it)) for it in range(6000)
+            }
+        }
+        objects = []
+        map_writer.put_figures(objects, figures)
+        # Again, each in a spelling that is not ours.
+        (costs,) = (it['cost-map'] for it in objects)
+        objects[0]['cost-map'] = {it.upper(): costs[it] for it in costs}
+        start = time.process_time()
+        changed = map_writer.put_figures(
+            objects, {'lyo-01': figures['par-01']}
+        )
+        self.assertEqual(6000, changed['lyo-01'])
+        self.assertLess(time.process_time() - start, 1)
+
     def test_broken(self):
         """A map file that cannot be read, or written, stays as it is."""
         self.map_file.write_text('{"projects": {"a": [], "a": []}}')
@@ -565,6 +656,7 @@ class ToMapFileTest(ImportTestCase):
             (path, 'is not JSON'),
             (self.directory / 'no' / 'x', 'cannot be written: No such file'),
             ('/dev/null', 'cannot be read: it is no regular file; give a'),
+            ('', '(no name) cannot be written: '),
         ):
             error = self.error(
                 exceptions.CommandError, 'import', path, '--to', str(to)

@@ -138,28 +138,12 @@ def _figure(row: table.Row, may_be_bound: bool) -> sample.Sample:
     try:
         if len(text.split()) > len(words):
             raise ValueError('has a space inside of a cell; take it out')
-        figure = sample_format.parse_sample(text, may_be_bound)
-        written(figure)
-        return figure
+        return sample_format.parse_sample(text, may_be_bound)
     except ValueError as error:
         why = str(error).removeprefix('is skipped: ')
         raise table.wrong(
             row.where, f'{spelling.shown(text)} is no figure: {why}'
         ) from None
-
-
-def written(figure: sample.Sample) -> str:
-    """Return a figure as metadata has it.
-
-    :raises ValueError: if it cannot be read again: numbers near the limits
-        are read, and are in map files, that nobody reads as they are written
-    """
-    try:
-        text = sample_format.format_sample(figure)
-    except OverflowError as error:
-        raise ValueError(str(error)) from None
-    sample_format.parse_sample(text, figure.kind is sample.Kind.BOUND)
-    return text
 
 
 def row(figure: sample.Sample, **names: str) -> dict[str, str]:
@@ -168,7 +152,7 @@ def row(figure: sample.Sample, **names: str) -> dict[str, str]:
     :param names: what it is of, by column
     :raises ValueError: if it cannot be read again
     """
-    rtt, *words = written(figure).split()
+    rtt, *words = sample_format.format_sample(figure).split()
     fields = dict(word.split('=') for word in words)
     return {
         **names,

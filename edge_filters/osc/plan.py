@@ -269,7 +269,7 @@ class _Planner:
                 self._not_newer[target.site] += 1
                 continue
             try:
-                target.values[key] = figure_table.written(figure)
+                target.values[key] = sample_format.format_sample(figure)
             except ValueError:
                 self._no_number[target.site] += 1
 

@@ -26,8 +26,7 @@ def of(
             'prefer what is near'
         )
     if given.config_files:
-        options = nova_conf.read(given.config_files)
-        enabled = options.filter_scheduler.enabled_filters
+        enabled = nova_conf.read_enabled_filters(given.config_files)
         missing = [it for it in _FILTERS if it not in enabled]
         if missing:
             yield f'Not among enabled_filters: {spelling.listed(missing)}'

@@ -7,6 +7,7 @@ of Nova's own that matter are declared here, with the defaults they have there.
 
 import argparse
 import collections.abc
+import contextlib
 
 from osc_lib import exceptions
 from oslo_config import cfg
@@ -89,10 +90,30 @@ def read_settings(paths: collections.abc.Sequence[str] = ()) -> conf.Settings:
 
     :raises osc_lib.exceptions.CommandError: if a file cannot be read
     """
-    try:
+    with _saying(paths):
         return conf.read(read(paths))
+
+
+def read_enabled_filters(
+    paths: collections.abc.Sequence[str],
+) -> collections.abc.Sequence[str]:
+    """Return the names of the filters that files enable.
+
+    :raises osc_lib.exceptions.CommandError: if a file cannot be read
+    """
+    with _saying(paths):
+        return list(read(paths).filter_scheduler.enabled_filters)
+
+
+@contextlib.contextmanager
+def _saying(
+    paths: collections.abc.Sequence[str],
+) -> collections.abc.Iterator[None]:
+    """Say what cannot be read, where oslo.config raises."""
+    try:
+        yield
     except RecursionError:
-        error = ValueError('an option of [edge_filters] refers to itself')
+        error = ValueError('an option refers to itself')
         raise _unreadable(paths, error) from None
     except (cfg.Error, ValueError) as error:
         raise _unreadable(paths, error) from None

@@ -14,6 +14,9 @@ from edge_filters.osc import columns
 from edge_filters.osc import lookup
 from edge_filters.osc import matrix
 
+# How many problems are shown.
+_MAX_PROBLEMS = 20
+
 # Names and values, as ShowOne takes them.
 Shown = tuple[tuple[str, ...], tuple[typing.Any, ...]]
 
@@ -99,12 +102,19 @@ def shown(world: lookup.World, name: str) -> Shown:
                 for other, figure in record.site_samples.items()
             }
         ),
-        'problems': columns.Lines(
-            [
-                f'{aggregate.name}, {problem}'
-                for aggregate, _ in found
-                for problem in world.sites.problems.get(aggregate.id, ())
-            ]
-        ),
+        'problems': columns.Lines(_problems(world, found)),
     }
     return tuple(values), tuple(values.values())
+
+
+def _problems(world: lookup.World, found: lookup.Found) -> list[str]:
+    """Return what is wrong with the metadata: the first, and how many more."""
+    problems = [
+        f'{aggregate.name}, {problem}'
+        for aggregate, _ in found
+        for problem in world.sites.problems.get(aggregate.id, ())
+    ]
+    more = len(problems) - _MAX_PROBLEMS
+    if more > 0:
+        return [*problems[:_MAX_PROBLEMS], f'{more} more']
+    return problems

@@ -194,6 +194,20 @@ class BootTest(ExplainTestCase):
             log.output.splitlines(),
         )
 
+    def test_endless_option(self):
+        """An option that refers to itself is said to."""
+        for text in (
+            '[edge_filters]\nmode = $mode\n',
+            '[filter_scheduler]\nenabled_filters = $enabled_filters\n',
+        ):
+            error = self.error(
+                exceptions.CommandError,
+                'explain',
+                '--config-file',
+                self.write(text),
+            )
+            self.assertIn('an option refers to itself', error)
+
     def test_unknown_site(self):
         """A site that is not there is said not to be."""
         for option in ('--site', '--avoid-site'):

@@ -157,6 +157,13 @@ class ShowTest(base.CommandTestCase):
             ('>50', 1), (shown['rtt_default'], shown['unreachable'])
         )
 
+    def test_many_problems(self):
+        """Of many problems the first are shown, and how many more."""
+        far = self.nova.aggregates[3]['metadata']
+        far.update((f'edge:x{it:03}', '') for it in range(60))
+        problems = self.json('site show', 'far-01')['problems']
+        self.assertEqual((21, '40 more'), (len(problems), problems[-1]))
+
     def test_servers(self):
         """Each server is shown where it would go if it had to leave."""
         self.nova.aggregate(

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""WHAT DO THE AGGREGATES SAY, AND HOW ARE THEY CHANGED? Through openstacksdk.
+"""WHAT DOES THE CLOUD SAY, AND HOW DOES IT CHANGE? Through openstacksdk.
 
 For those who are outside of Nova: who operates sites, and who measures them.
 """

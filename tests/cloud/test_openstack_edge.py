@@ -151,6 +151,8 @@ class OpenstackEdgeTest(CloudTestCase):
             image='ubuntu',
             flavor='m1.medium',
             network='edge',
+            # Not on the spare host, which is in no site.
+            scheduler_hints={'edge:site': 'site-1'},
             wait=True,
         )
         self.addCleanup(

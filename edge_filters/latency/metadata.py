@@ -70,6 +70,18 @@ class Status(enum.IntEnum):
     INACTIVE = 2
 
 
+# By how they are written.
+STATUSES = {status.name.lower(): status for status in Status}
+
+
+def rtt_key(origin: str, host: str = '') -> str:
+    """Return the key of a figure.
+
+    :param host: the host that it is of; empty: it is of the whole site
+    """
+    return f'{HOST_RTT}{host}:{origin}' if host else RTT + origin
+
+
 @dataclasses.dataclass(frozen=True, slots=True)
 class Problem:
     """A key of a site that is skipped, and why, in words."""

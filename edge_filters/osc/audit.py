@@ -15,7 +15,6 @@ from edge_filters.osc import caveats
 from edge_filters.osc import columns
 from edge_filters.osc import finding
 from edge_filters.osc import lookup
-from edge_filters.osc import nova_conf
 from edge_filters.osc import outlook
 from edge_filters.osc import progress
 from edge_filters.osc import room as osc_room
@@ -47,6 +46,8 @@ class Audit(command.Lister):
     others can tell. A better site is one with room for the server.
     """
 
+    _status = 0
+
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
         """Return what may be given."""
         parser = super().get_parser(prog_name)
@@ -65,14 +66,12 @@ class Audit(command.Lister):
             dest='sites',
             help='Only servers at this site (repeat option for several)',
         )
-        nova_conf.add_config_file(parser)
-        arguments.add_map_files(parser)
+        lookup.add_options(parser)
         return parser
 
     def run(self, parsed_args: argparse.Namespace) -> int:
-        """Return the exit status."""
-        self._has_found = False
-        return int(super().run(parsed_args) or finding.FOUND * self._has_found)
+        """Run it; return the exit status."""
+        return super().run(parsed_args) or self._status
 
     def take_action(
         self, parsed_args: argparse.Namespace
@@ -95,7 +94,7 @@ class Audit(command.Lister):
             row = _audit(world, looked, server, parsed_args.nearer_ms)
             if row is not None:
                 rows.append(row)
-        self._has_found = bool(rows)
+        self._status = finding.FOUND if rows else 0
         return _COLUMNS, rows
 
 

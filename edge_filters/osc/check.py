@@ -12,6 +12,7 @@ from oslo_config import cfg
 
 from edge_filters import cloud
 from edge_filters import conf
+from edge_filters import spelling
 from edge_filters.origins import map_file
 from edge_filters.osc import arguments
 from edge_filters.osc import check_config
@@ -68,7 +69,7 @@ def findings(facts: Facts, now: float) -> _Findings:
             facts.options, max(len(nodes or ()), len(hosts))
         )
     yield from check_sites.findings(world, nodes)
-    max_age_s = conf.read(facts.options).max_age_s
+    max_age_s = world.settings.max_age_s
     yield from check_figures.findings(world, now, max_age_s)
     if nodes is not None and facts.mirror is not None:
         yield from check_placement.findings(world, nodes, facts.mirror)
@@ -119,7 +120,7 @@ class Check(command.Lister):
             sites = cloud.read_sites(found.aggregates)
         else:
             sites = lookup.cloud_of(self).sites()
-        world = lookup.World(sites, maps)
+        world = lookup.World(sites, maps, conf.read(options))
         facts = Facts(world, options, bool(parsed_args.config_files))
         facts, unasked = self._ask(facts, parsed_args)
         missed += wrong + unasked
@@ -228,7 +229,5 @@ def _maps(
 
 
 def _printable(text: str) -> str:
-    """Return a text as a terminal may show it."""
-    return ''.join(
-        it if it.isprintable() else ascii(it)[1:-1] for it in text[:_MAX_CHARS]
-    )
+    """Return a text as a row may show it."""
+    return spelling.printable(text[:_MAX_CHARS])

@@ -114,12 +114,12 @@ def _by_key(record: metadata.SiteRecord) -> dict[str, sample.Sample]:
     """Return all figures of an aggregate, by their keys."""
     by_key: dict[str, sample.Sample] = {}
     for origin, figure in record.samples.items():
-        by_key[f'{metadata.RTT}{origin}'] = figure
+        by_key[metadata.rtt_key(origin)] = figure
     for site, figure in record.site_samples.items():
         by_key[f'{metadata.SITE_RTT}{site}'] = figure
     for host, figures in record.host_samples.items():
         for origin, figure in figures.items():
-            by_key[f'{metadata.HOST_RTT}{host}:{origin}'] = figure
+            by_key[metadata.rtt_key(origin, host)] = figure
     if record.default is not None:
         by_key[metadata.RTT_DEFAULT] = record.default
     return by_key

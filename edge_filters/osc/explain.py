@@ -18,7 +18,6 @@ from edge_filters.osc import caveats
 from edge_filters.osc import columns
 from edge_filters.osc import lookup
 from edge_filters.osc import matrix
-from edge_filters.osc import nova_conf
 from edge_filters.osc import outlook
 from edge_filters.osc import ranking
 from edge_filters.osc import room as osc_room
@@ -39,8 +38,6 @@ _COLUMNS = (
     'Needs',
     'Reason',
 )
-
-_STATUSES = {status.name.lower(): status for status in metadata.Status}
 
 
 class Explain(command.Lister):
@@ -105,8 +102,7 @@ class Explain(command.Lister):
                 'for several sites)'
             ),
         )
-        nova_conf.add_config_file(parser)
-        arguments.add_map_files(parser)
+        lookup.add_options(parser)
         arguments.add_files(parser)
         return parser
 
@@ -173,12 +169,12 @@ class Explain(command.Lister):
 
 def _what_if(text: str) -> tuple[str, metadata.Status]:
     site, _, status = text.rpartition(':')
-    if status not in _STATUSES:
+    if status not in metadata.STATUSES:
         raise argparse.ArgumentTypeError(
             f'{text!r} is not SITE:STATUS, with a status of '
-            f'{", ".join(_STATUSES)}'
+            f'{", ".join(metadata.STATUSES)}'
         )
-    return arguments.name(site), _STATUSES[status]
+    return arguments.name(site), metadata.STATUSES[status]
 
 
 def _hints(given: argparse.Namespace) -> dict[str, list[str]]:
@@ -239,7 +235,7 @@ def _row(
         it.place.host,
         columns.Known(figure and figure.rtt_ms),
         columns.Age(latency.age_s and round(latency.age_s)),
-        columns.Known(figure and matrix.source(world, latency)),
+        columns.Known(matrix.source(world, latency)),
         columns.Known(state and state.value),
         'fallback' if it.is_fallback else verdict,
         columns.Known(latency.cost_ms),

@@ -108,10 +108,8 @@ def _entry(row: table.Row) -> Entry:
         key = metadata.SITE_RTT + other
     elif origin == DEFAULT:
         key = metadata.RTT_DEFAULT
-    elif host:
-        key = f'{metadata.HOST_RTT}{host}:{origin}'
     else:
-        key = metadata.RTT + origin
+        key = metadata.rtt_key(origin, host)
     if len(key) > _MAX_KEY:
         raise table.wrong(
             row.where,

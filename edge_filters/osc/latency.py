@@ -17,7 +17,6 @@ from edge_filters.osc import arguments
 from edge_filters.osc import columns
 from edge_filters.osc import lookup
 from edge_filters.osc import matrix
-from edge_filters.osc import nova_conf
 
 _COLUMNS = (
     'Origin',
@@ -62,8 +61,7 @@ class ListLatency(command.Lister):
         parser.add_argument(
             '--stale', action='store_true', help='Only figures that are stale'
         )
-        nova_conf.add_config_file(parser)
-        arguments.add_map_files(parser)
+        lookup.add_options(parser)
         return parser
 
     def take_action(
@@ -155,7 +153,7 @@ class SetLatency(command.Command):
         value = _written(parsed_args)
         world = lookup.read(self, parsed_args)
         found = world.site(parsed_args.site)
-        key = metadata.RTT + parsed_args.origin
+        key = metadata.rtt_key(parsed_args.origin)
         if parsed_args.host is not None:
             host = parsed_args.host.lower()
             hosts = {it for _, record in found for it in record.hosts}
@@ -167,7 +165,7 @@ class SetLatency(command.Command):
                     f'openstack edge site show {parsed_args.site}',
                 )
             found = [it for it in found if host in it[1].hosts]
-            key = f'{metadata.HOST_RTT}{host}:{parsed_args.origin}'
+            key = metadata.rtt_key(parsed_args.origin, host)
         aggregates = [aggregate for aggregate, _ in found]
         # Where it is in several, the worst would count.
         there = [it for it in aggregates if key in map(str.lower, it.metadata)]

@@ -13,6 +13,7 @@ from edge_filters.osc import outlook
 from edge_filters.osc import progress
 from edge_filters.osc import room as osc_room
 from edge_filters.osc import servers
+from edge_filters.osc import summary
 
 
 class Leaving(typing.NamedTuple):
@@ -42,11 +43,10 @@ def leaving(
 
     :param now: seconds since the epoch
     """
-    hosts = {host for it, _ in world.site(site) for host in it.hosts}
     without = world.suppose({site: metadata.Status.INACTIVE})
     room = osc_room.Room(client, world.sites.aggregates.values())
     looked = outlook.Outlook(without, now, room)
-    for host in sorted(hosts):
+    for host in summary.hosts(world.site(site)):
         there = [
             it
             for it in servers.readable(client.servers(host=host))

@@ -22,6 +22,7 @@ from edge_filters import spelling
 from edge_filters import world
 from edge_filters.latency import metadata
 from edge_filters.origins import map_file
+from edge_filters.osc import arguments
 from edge_filters.osc import files
 from edge_filters.osc import nova_conf
 
@@ -110,6 +111,12 @@ def cloud_of(asked: command.Command) -> cloud.Cloud:
     """Return the cloud that a command is for."""
     manager: typing.Any = asked.app.client_manager
     return typing.cast(cloud.Cloud, manager.edge)
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add what :func:`read` goes by."""
+    nova_conf.add_config_file(parser)
+    arguments.add_map_files(parser)
 
 
 def read(asked: command.Command, given: argparse.Namespace) -> World:

@@ -71,11 +71,13 @@ def rows(
 def source(world: lookup.World, verdict: proximity.Verdict) -> str | None:
     """Return by what the figure of a verdict was measured; None: nobody knows.
 
-    :param verdict: one with a figure
+    A verdict may have no figure.
     """
     figure, (sites, host) = verdict.figure, verdict.place
-    if figure is None or figure.source is not None:
-        return None if figure is None else figure.source
+    if figure is None:
+        return None
+    if figure.source is not None:
+        return figure.source
     mapped, origin = world.snapshot.mapped, verdict.whence
     for site in sites:
         is_listed = any(

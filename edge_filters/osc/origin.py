@@ -17,7 +17,6 @@ from edge_filters.osc import arguments
 from edge_filters.osc import columns
 from edge_filters.osc import lookup
 from edge_filters.osc import matrix
-from edge_filters.osc import nova_conf
 
 # How many sites are named as the nearest ones.
 _NEAREST = 5
@@ -29,8 +28,7 @@ class ListOrigin(command.Lister):
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
         """Return what may be given."""
         parser = super().get_parser(prog_name)
-        nova_conf.add_config_file(parser)
-        arguments.add_map_files(parser)
+        lookup.add_options(parser)
         return parser
 
     def take_action(
@@ -69,8 +67,7 @@ class ShowOrigin(command.ShowOne):
             type=arguments.name,
             help='The name of the origin',
         )
-        nova_conf.add_config_file(parser)
-        arguments.add_map_files(parser)
+        lookup.add_options(parser)
         return parser
 
     def take_action(
@@ -120,8 +117,7 @@ class LocateOrigin(command.ShowOne):
             type=arguments.network,
             help='An address, or a prefix that lies within one origin',
         )
-        nova_conf.add_config_file(parser)
-        arguments.add_map_files(parser)
+        lookup.add_options(parser)
         return parser
 
     def take_action(

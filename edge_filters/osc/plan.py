@@ -234,7 +234,7 @@ class _Planner:
             if not its:
                 self._no_site[site] += len(figures)
             for origin, figure in figures.items():
-                self._fill(its, '', metadata.RTT + origin, figure)
+                self._fill(its, '', metadata.rtt_key(origin), figure)
         by_host: dict[str, list[Target]] = {}
         for target in self._targets.values() if maps.host_samples else ():
             for host in target.then.hosts:
@@ -244,7 +244,7 @@ class _Planner:
             if not its:
                 self._no_host[host] += len(figures)
             for origin, figure in figures.items():
-                key = f'{metadata.HOST_RTT}{host}:{origin}'
+                key = metadata.rtt_key(origin, host)
                 self._fill(its, host, key, figure)
         by_origin: dict[str, list[spelling.Network]] = {}
         for entry in maps.prefix_table:

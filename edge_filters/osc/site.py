@@ -18,11 +18,8 @@ from edge_filters.osc import columns
 from edge_filters.osc import leaving
 from edge_filters.osc import lookup
 from edge_filters.osc import matrix
-from edge_filters.osc import nova_conf
 from edge_filters.osc import site_table
 from edge_filters.osc import summary
-
-_STATUSES = [status.name.lower() for status in metadata.Status]
 
 
 class ListSite(command.Lister):
@@ -42,7 +39,9 @@ class ListSite(command.Lister):
             help='Only sites of this tier',
         )
         parser.add_argument(
-            '--status', choices=_STATUSES, help='Only sites of this status'
+            '--status',
+            choices=list(metadata.STATUSES),
+            help='Only sites of this status',
         )
         parser.add_argument(
             '--long',
@@ -142,8 +141,7 @@ class ShowSite(command.ShowOne):
                 'had to leave'
             ),
         )
-        nova_conf.add_config_file(parser)
-        arguments.add_map_files(parser)
+        lookup.add_options(parser)
         return parser
 
     def take_action(self, parsed_args: argparse.Namespace) -> summary.Shown:
@@ -340,7 +338,7 @@ def _add_properties(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         '--status',
-        choices=_STATUSES,
+        choices=list(metadata.STATUSES),
         help='Whether it takes servers',
     )
     parser.add_argument(

@@ -42,7 +42,6 @@ _MAX_VALUE = 255
 _MAX_NAME = 255
 
 _HOST = re.compile(r'[a-zA-Z0-9_.\-]{1,255}')
-_STATUSES = [status.name.lower() for status in metadata.Status]
 
 
 class Entry(typing.NamedTuple):
@@ -179,7 +178,9 @@ _PARSE: dict[str, collections.abc.Callable[[str], str]] = {
     'longitude': lambda text: str(spelling.parse_degrees(text, 180)),
     'tier': spelling.parse_name,
     'prefixes': _parse_prefixes,
-    'status': lambda text: spelling.parse_choice(text, _STATUSES),
+    'status': lambda text: spelling.parse_choice(
+        text, tuple(metadata.STATUSES)
+    ),
     'weight_multiplier': _parse_multiplier,
 }
 
@@ -199,7 +200,7 @@ def rows(
     # Where none can be read a site is active, but nobody has said so.
     if any(
         key.strip().lower() == metadata.STATUS
-        and it.strip().lower() in _STATUSES
+        and it.strip().lower() in metadata.STATUSES
         for key, it in aggregate.metadata.items()
     ):
         cells['status'] = record.status.name.lower()

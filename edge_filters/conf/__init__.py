@@ -3,38 +3,18 @@
 
 import collections.abc
 import dataclasses
-import math
 import typing
 
 from oslo_config import cfg
 from oslo_config import types
 
 from edge_filters import spelling
+from edge_filters.conf import number
 
 GROUP = cfg.OptGroup(
     name='edge_filters',
     title='Placement of servers at the edge site closest to their users',
 )
-
-
-class _Finite(types.Float):
-    """A number; to oslo.config NaN is in any range, and nothing is None."""
-
-    def __call__(self, value: typing.Any) -> float:
-        number = super().__call__(value)
-        if number is None or not math.isfinite(number):
-            raise ValueError('Should be a finite number')
-        return float(number)
-
-
-class _Whole(types.Integer):
-    """A whole number; to oslo.config nothing is None."""
-
-    def __call__(self, value: typing.Any) -> int:
-        number = super().__call__(value)
-        if number is None:
-            raise ValueError('Should be a whole number')
-        return int(number)
 
 
 class _Prefix(types.ConfigType):
@@ -102,7 +82,7 @@ Related options:
     ),
     cfg.Opt(
         'edge_latency_weight_multiplier',
-        type=_Finite(min=0, max=10**9),
+        type=number.Finite(min=0, max=10**9),
         default=1500.0,
         help="""
 Edge latency weight multiplier ratio.
@@ -130,7 +110,7 @@ Related options:
     ),
     cfg.Opt(
         'rtt_horizon_ms',
-        type=_Finite(min=10, max=60000),
+        type=number.Finite(min=10, max=60000),
         default=300.0,
         help="""
 RTT in milliseconds beyond which all sites are equally far.
@@ -152,7 +132,7 @@ Related options:
     ),
     cfg.Opt(
         'rtt_band_ms',
-        type=_Finite(min=0, max=60000),
+        type=number.Finite(min=0, max=60000),
         default=2.0,
         help="""
 RTT in milliseconds within which sites count as equally near.
@@ -173,7 +153,7 @@ Related options:
     ),
     cfg.Opt(
         'max_age',
-        type=_Finite(min=1),
+        type=number.Finite(min=1),
         default=2400.0,
         help="""
 Age in seconds beyond which a measured figure is stale.
@@ -196,7 +176,7 @@ Related options:
     ),
     cfg.Opt(
         'access_rtt_ms',
-        type=_Finite(min=0, max=60000),
+        type=number.Finite(min=0, max=60000),
         default=5.0,
         help="""
 RTT in milliseconds between users and the site they are attached to.
@@ -217,7 +197,7 @@ Related options:
     ),
     cfg.Opt(
         'estimate_ms_per_km',
-        type=_Finite(min=0, max=1),
+        type=number.Finite(min=0, max=1),
         default=0.027,
         help="""
 RTT in milliseconds that one kilometre of great circle is taken to cost.
@@ -271,7 +251,7 @@ Related options:
     ),
     cfg.Opt(
         'request_filter_min_hosts',
-        type=_Whole(min=1, max=10000),
+        type=number.Whole(min=1, max=10000),
         default=200,
         help="""
 On how many hosts Placement must have candidates for a query to be narrowed.

@@ -8,7 +8,7 @@ from edge_filters import spelling
 from edge_filters.latency import sample
 
 # The fields that are known, of which the names need not be matched.
-_FIELDS = frozenset(('jitter', 'loss', 'n', 'at', 'by'))
+_FIELDS = frozenset(('jitter', 'loss', 'n', 'at', 'by', 'agent'))
 _FIELD = re.compile(r'[a-z_]+')
 _WORD = re.compile(r'[a-zA-Z0-9_.\-]{1,32}')
 
@@ -130,11 +130,21 @@ def _parse_source(fields: dict[str, str]) -> str | None:
     return source and spelling.shared(source)
 
 
-def format_sample(figure: sample.Sample) -> str:
+def parse_agent(text: str) -> str:
+    """Return the name of the agent that wrote a figure; empty: none did."""
+    for word in text.split()[1:]:
+        name, _, value = word.partition('=')
+        if name == 'agent':
+            return value
+    return ''
+
+
+def format_sample(figure: sample.Sample, agent: str = '') -> str:
     """Write one figure as :func:`parse_sample` reads it.
 
     Numbers are written exactly as they are, the time in whole seconds.
 
+    :param agent: name of the agent that writes it; empty: none does
     :raises ValueError: if it could not be read then, which is never so of a
         figure that was read
     """
@@ -153,6 +163,8 @@ def format_sample(figure: sample.Sample) -> str:
         words.append(f'at={time:%Y-%m-%dT%H:%M:%SZ}')
     if figure.source is not None:
         words.append(f'by={figure.source}')
+    if agent:
+        words.append(f'agent={agent}')
     return ' '.join(words)
 
 
@@ -161,4 +173,5 @@ def _format(number: float) -> str:
         raise ValueError(
             f'has {number:g}, which is not within {_MIN:g} to {_MAX:g}'
         )
-    return repr(float(number)).removesuffix('.0')
+    # A negative zero is a zero, and could not be read.
+    return repr(float(number) + 0.0).removesuffix('.0')

@@ -13,6 +13,8 @@ MAY_IMPORT = {
     '': {'spelling'},
     'conf': {'spelling'},
     'spelling': set(),
+    'agent': {'cloud', 'conf', 'latency', 'ratelimit', 'spelling'},
+    'cmd': {'agent', 'cloud', 'conf'},
     'background': set(),
     'ratelimit': set(),
     'latency': {'spelling'},

@@ -188,6 +188,23 @@ class SampleTest(base.TestCase):
         ):
             self.assertRaises(ValueError, sample_format.format_sample, figure)
 
+    def test_negative_zero(self):
+        """A zero is written as one, whatever sign it has."""
+        figure = sample.Sample(1.0, jitter_ms=-0.0, loss_pct=-0.0)
+        self.assertEqual(
+            '1 jitter=0 loss=0', sample_format.format_sample(figure)
+        )
+
+    def test_agent(self):
+        """Who wrote a figure stands in it, and does not change it."""
+        figure = sample.Sample(12.4, loss_pct=0.0, source='icmp')
+        text = sample_format.format_sample(figure, 'par-agent')
+        self.assertEqual('12.4 loss=0 by=icmp agent=par-agent', text)
+        self.assertEqual(figure, sample_format.parse_sample(text))
+        self.assertEqual('par-agent', sample_format.parse_agent(text))
+        for other in ('', '12.4', '12.4 by=icmp', 'agent=x'):
+            self.assertEqual('', sample_format.parse_agent(other))
+
     @hypothesis.given(SAMPLES)
     def test_round_trip(self, figure):
         """What is written is read back, and fits into a metadata value."""

@@ -58,7 +58,8 @@ class CloudError(Exception):
         self.why = why
         self.next_step = next_step
         self.status = status
-        super().__init__(f'Could not {what}: {why}; {next_step}.')
+        text = f'Could not {what}: {why}; {next_step}.'
+        super().__init__(spelling.printable(text))
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -145,26 +146,29 @@ class Cloud:
 
     def __init__(self, connection: sdk_connection.Connection) -> None:
         self._connection = connection
-        self._compute = connection.compute
+
+    @property
+    def _compute(self) -> typing.Any:
+        # To ask for it may take a token.
+        return self._connection.compute
 
     def aggregates(self) -> list[Aggregate]:
         """Return all aggregates; it takes one call."""
         with saying('list the host aggregates', _AGGREGATES + 'index'):
             return [
-                Aggregate(
-                    int(it['id']),
-                    text(it['name']),
-                    it['uuid'] and text(it['uuid']),
-                    tuple(map(text, it['hosts'])),
-                    {
-                        text(key): text(value)
-                        for key, value in it['metadata'].items()
-                    },
-                )
+                _told_aggregate(it)
                 for it in self._listed(
                     'aggregates', '/os-aggregates', _UUID_MICROVERSION
                 )
             ]
+
+    def aggregate(self, id: int) -> Aggregate:
+        """Return one aggregate; it takes one call."""
+        with saying(f'show the aggregate {id}', _AGGREGATES + 'show'):
+            answer = self.get(
+                'compute', f'/os-aggregates/{id}', _UUID_MICROVERSION
+            )
+            return _same(id, _told_aggregate(answer['aggregate']))
 
     def sites(self) -> Sites:
         """Return the sites that the aggregates are; it takes one call."""
@@ -243,11 +247,10 @@ class Cloud:
                 f'set the metadata of the aggregate {aggregate.name}',
                 _AGGREGATES + 'set_metadata',
             ):
-                aggregate = _aggregate(
-                    self._compute.set_aggregate_metadata(
-                        str(aggregate.id), part
-                    )
+                changed = self._compute.set_aggregate_metadata(
+                    str(aggregate.id), part
                 )
+                aggregate = _same(aggregate.id, _aggregate(changed))
         return aggregate
 
     def hypervisors(self) -> list[Hypervisor]:
@@ -343,6 +346,8 @@ class Cloud:
             content = self.get(
                 'compute', f'{path}?{query}' if query else path, microversion
             )
+            if not isinstance(content[kind], list):
+                raise TypeError(f'{kind} are no list')
             yield from content[kind]
             links = content.get(f'{kind}_links', ())
             next_page = [it['href'] for it in links if it['rel'] == 'next']
@@ -397,14 +402,28 @@ def _hypervisor(it: dict[str, typing.Any]) -> Hypervisor:
     return Hypervisor(text(it['id']), name, host, is_open, capacity)
 
 
-def _aggregate(resource: typing.Any) -> Aggregate:
+def _told_aggregate(it: dict[str, typing.Any]) -> Aggregate:
     return Aggregate(
-        int(resource.id),
-        resource.name,
-        resource.uuid,
-        tuple(resource.hosts or ()),
-        dict(resource.metadata or {}),
+        int(it['id']),
+        text(it['name']),
+        text(it['uuid'] or '') or None,
+        tuple(map(text, it['hosts'])),
+        {text(key): text(value) for key, value in it['metadata'].items()},
     )
+
+
+def _aggregate(resource: typing.Any) -> Aggregate:
+    # A new one has neither hosts nor metadata, not even empty ones.
+    told = {'hosts': resource.hosts or (), 'metadata': resource.metadata or {}}
+    names = {name: getattr(resource, name) for name in ('id', 'name', 'uuid')}
+    return _told_aggregate(names | told)
+
+
+def _same(id: int, aggregate: Aggregate) -> Aggregate:
+    """Return an aggregate that is the one that was asked for."""
+    if aggregate.id != id:
+        raise ValueError(f'{aggregate.id} is not {id}')
+    return aggregate
 
 
 def _spelt(
@@ -420,18 +439,18 @@ def needed(
 ) -> dict[str, str | None]:
     """Return what has to be sent for changes to be made; removals first.
 
-    A key in another case has to go before its new value comes: MySQL and
-    MariaDB take them for one.
+    A key in another spelling has to go before its new value comes: MySQL and
+    MariaDB take those for one that differ in case.
     """
     spelt: dict[str, list[str]] = {}
     for key in there:
-        spelt.setdefault(key.lower(), []).append(key)
+        spelt.setdefault(site_metadata.fold(key), []).append(key)
     removed: dict[str, None] = {}
     added = {}
     for key, value in changes.items():
         other = [
             it
-            for it in spelt.get(key.lower(), ())
+            for it in spelt.get(site_metadata.fold(key), ())
             if value is None or it != key
         ]
         removed |= dict.fromkeys(other)
@@ -486,6 +505,14 @@ def saying(
             _sentence(error),
             f'see whether {catalog} has an endpoint',
         ) from error
+    except (ksa_exceptions.Unauthorized, ksa_exceptions.NotFound) as error:
+        raise CloudError(
+            what,
+            'Keystone does not accept the credentials',
+            'see whether they and the address of Keystone are right; an '
+            'application credential may have expired or been deleted',
+            error.http_status,
+        ) from error
     except ksa_exceptions.ClientException as error:
         why = _sentence(error)
         if isinstance(error, ksa_exceptions.RetriableConnectionFailure):
@@ -510,6 +537,14 @@ def saying(
             f'what answers does not speak as {service} does',
             f'see which address {catalog} has',
         ) from error
+    # After those, as what is no JSON is an OSError to requests, too.
+    except OSError as error:
+        raise CloudError(
+            what,
+            _sentence(error),
+            'see whether the files of certificates that were given can be '
+            'read',
+        ) from error
 
 
 def _refused(
@@ -526,7 +561,10 @@ def _refused(
         policy = named[0]
     if status == 401:
         why = f'{service} does not accept the token'
-        next_step = 'see what openstack token issue says'
+        next_step = (
+            'see what openstack token issue says; the access rules of an '
+            f'application credential have to allow {_call(error)}'
+        )
     elif status == 403:
         why = f'the policy {policy} does not allow it'
         next_step = 'ask for a role that has it, which most often is admin'
@@ -545,6 +583,12 @@ def _refused(
         request = error.request_id or 'no request ID'
         next_step = f'the log of {service.lower()}-api says more ({request})'
     return CloudError(what, _one_line(why), next_step, status)
+
+
+def _call(error: sdk_exceptions.HttpException) -> str:
+    """Return which call it was, as an access rule has it."""
+    path = urllib.parse.urlsplit(str(error.url)).path
+    return f'{error.method} {spelling.printable(path)}'
 
 
 def _told(error: sdk_exceptions.HttpException) -> str:

@@ -82,6 +82,14 @@ def rtt_key(origin: str, host: str = '') -> str:
     return f'{HOST_RTT}{host}:{origin}' if host else RTT + origin
 
 
+def fold(key: str) -> str:
+    """Return the one spelling of a key: two that fold alike are one to us.
+
+    To MySQL and MariaDB case does not matter; spaces are stripped of names.
+    """
+    return ':'.join(part.strip() for part in key.lower().split(':'))
+
+
 @dataclasses.dataclass(frozen=True, slots=True)
 class Problem:
     """A key of a site that is skipped, and why, in words."""

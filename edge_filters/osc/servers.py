@@ -172,7 +172,7 @@ def read(answer: Texts) -> Server:
             cloud.text(answer['status']),
             cloud.text(answer[_HOST] or ''),
             cloud.text(answer['tenant_id']),
-            zone and cloud.text(zone),
+            cloud.text(zone or '') or None,
             # One that Nova has lost the request of has none.
             dict(answer['scheduler_hints'] or {}),
             _flavor(

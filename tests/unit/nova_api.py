@@ -91,6 +91,7 @@ class NovaApi(fixtures.Fixture):
         mock = self.useFixture(requests_mock_fixture.Fixture())
         mock.get(re.compile(f'^{URL}/?$'), json=_VERSION)
         mock.get(URL + '/os-aggregates', json=self._index)
+        mock.get(re.compile('/os-aggregates/[0-9]+$'), json=self._show)
         mock.post(URL + '/os-aggregates', json=self._create)
         mock.post(re.compile('/os-aggregates/[0-9]+/action'), json=self._act)
         mock.delete(re.compile('/os-aggregates/[0-9]+$'), json=self._delete)
@@ -255,6 +256,15 @@ class NovaApi(fixtures.Fixture):
         return self._refused(context, 'os-aggregates:index') or {
             'aggregates': list(self.aggregates.values())
         }
+
+    def _show(self, request, context):
+        refused = self._refused(context, 'os-aggregates:show')
+        if refused:
+            return refused
+        number = int(request.path.rpartition('/')[2])
+        if number not in self.aggregates:
+            return self._gone(context, number)
+        return {'aggregate': self.aggregates[number]}
 
     def _create(self, request, context):
         refused = self._refused(context, 'os-aggregates:create')

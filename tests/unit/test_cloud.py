@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 
 import json
+import urllib.parse
 
 from keystoneauth1 import exceptions as ksa_exceptions
 
@@ -44,6 +45,15 @@ class ReadTest(CloudTestCase):
         )
         self.assertEqual(('az', ()), (zone.name, zone.hosts))
         self.assertEqual([('/os-aggregates', None)], self.nova.calls('GET'))
+
+    def test_aggregate(self):
+        """One aggregate is read alone, by whoever may see no other."""
+        self.nova.forbidden = {'os-aggregates:index'}
+        self.nova.aggregate('lyo', ['lyo-1'], edge__site='lyo')
+        lyo = self.cloud.aggregate(2)
+        self.assertEqual((2, 'lyo', ('lyo-1',)), (lyo.id, lyo.name, lyo.hosts))
+        self.assertEqual({'edge:site': 'lyo'}, lyo.metadata)
+        self.assertEqual([('/os-aggregates/2', None)], self.nova.calls('GET'))
 
     def test_sites(self):
         """Aggregates with edge:site are sites; bad keys are told."""
@@ -142,6 +152,16 @@ class ChangeTest(CloudTestCase):
         lyo = self.cloud.set_metadata(lyo, {'EDGE:TIER': None})
         self.assertEqual({}, lyo.metadata)
 
+    def test_spaces(self):
+        """So is one with spaces around its names, which are none to us."""
+        par = self.par()
+        self.nova.aggregates[par.id]['metadata'][' edge:rtt: paris'] = '500'
+        after = self.cloud.set_metadata(self.par(), {'edge:rtt:paris': '5'})
+        self.assertEqual(
+            {'edge:rtt:paris': '5'},
+            {key: it for key, it in after.metadata.items() if 'paris' in key},
+        )
+
     def test_split(self):
         """More than 64 kB goes in several calls, and all of it arrives."""
         changes = {f'edge:rtt:o{it:04}': '9' * 255 for it in range(1000)}
@@ -185,6 +205,7 @@ class ErrorTest(CloudTestCase):
         par = self.par()
         for policy, function, *args in (
             ('os-aggregates:index', self.cloud.aggregates),
+            ('os-aggregates:show', self.cloud.aggregate, 1),
             ('os-aggregates:create', self.cloud.create, 'lyo'),
             ('os-aggregates:delete', self.cloud.delete, par),
             ('os-aggregates:add_host', self.cloud.add_host, par, 'a'),
@@ -200,6 +221,38 @@ class ErrorTest(CloudTestCase):
                 str(error),
             )
             self.assertEqual(403, error.status)
+
+    def test_unauthorized(self):
+        """A 401 says which call an access rule would have to allow."""
+        self.nova.mock.post(
+            nova_api.URL + '/os-aggregates/1/action', status_code=401
+        )
+        path = urllib.parse.urlsplit(nova_api.URL).path
+        self.assertEqual(
+            'Could not set the metadata of the aggregate par-01: Nova does '
+            'not accept the token; see what openstack token issue says; the '
+            'access rules of an application credential have to allow POST '
+            f'{path}/os-aggregates/1/action.',
+            str(self.error(self.cloud.set_metadata, self.par(), KEY)),
+        )
+
+    def test_credentials(self):
+        """Where Keystone refuses, it is not the network that is looked at."""
+        for refusal in (
+            ksa_exceptions.Unauthorized(),
+            # As for an application credential that was deleted.
+            ksa_exceptions.NotFound(),
+        ):
+            self.nova.mock.get(nova_api.URL + '/os-aggregates', exc=refusal)
+            error = self.error(self.cloud.aggregates)
+            self.assertEqual(
+                'Could not list the host aggregates: Keystone does not accept '
+                'the credentials; see whether they and the address of '
+                'Keystone are right; an application credential may have '
+                'expired or been deleted.',
+                str(error),
+            )
+            self.assertEqual(refusal.http_status, error.status)
 
     def test_no_such_host(self):
         """An unknown host is told apart from an unknown aggregate."""
@@ -218,6 +271,23 @@ class ErrorTest(CloudTestCase):
         error = self.error(self.cloud.set_metadata, par, KEY)
         self.assertIn('Aggregate 1 could not be found', str(error))
         self.assertIn('openstack aggregate list', str(error))
+        error = self.error(self.cloud.aggregate, 1)
+        self.assertIn('Could not show the aggregate 1: Aggre', str(error))
+
+    def test_other(self):
+        """An answer about another aggregate, or no aggregate, is none."""
+        par = self.par()
+        other = dict(self.nova.aggregate('lyo', edge__site='lyo'))
+        number = {**other, 'id': 1, 'metadata': {'edge:site': 7}}
+        url = f'{nova_api.URL}/os-aggregates/1'
+        for answer in (other, number, None, {}):
+            self.nova.mock.get(url, json={'aggregate': answer})
+            self.nova.mock.post(f'{url}/action', json={'aggregate': answer})
+            for error in (
+                self.error(self.cloud.aggregate, 1),
+                self.error(self.cloud.set_metadata, par, KEY),
+            ):
+                self.assertIn('does not speak as Nova does', str(error))
 
     def test_conflict(self):
         """A name that is taken is said to be."""
@@ -261,3 +331,19 @@ class ErrorTest(CloudTestCase):
         self.nova.mock.get(nova_api.URL + '/os-aggregates', text='<html>')
         error = self.error(self.cloud.aggregates)
         self.assertIn('does not speak as Nova does; see', str(error))
+
+    def test_no_certificates(self):
+        """A file of certificates that is not there is named."""
+        self.nova.mock.get(
+            nova_api.URL + '/os-aggregates',
+            exc=OSError('invalid path: /etc/ssl/none.pem'),
+        )
+        error = self.error(self.cloud.aggregates)
+        self.assertIn('/etc/ssl/none.pem; see whether the files', str(error))
+
+    def test_strange_name(self):
+        """The name of an aggregate does not steer a terminal or a log."""
+        error = cloud.CloudError('read \x1b[2J\nmore', 'why', 'do')
+        self.assertEqual(
+            'Could not read \\x1b[2J\\nmore: why; do.', str(error)
+        )

@@ -49,24 +49,32 @@ def environment(user='admin'):
     }
 
 
+def connect():
+    """Return a connection to the cloud, as its administrator.
+
+    :raises AssertionError: if there is none
+    """
+    release = metadata.version('nova').partition('.')[0]
+    openrc = FOLDER / 'openrc'
+    if not openrc.exists() or f'nova-{release}' not in openrc.read_text():
+        # Its message bus carries the objects of one release.
+        raise AssertionError(f'No Nova {release} is up: tools/cloud up')
+    return openstack.connection.from_config(
+        cloud='admin',
+        options=None,
+        load_yaml_config=True,
+        config=openstack.config.OpenStackConfig(
+            config_files=[str(FOLDER / 'clouds.yaml')]
+        ).get_one('admin'),
+    )
+
+
 class TestCase(base.BaseTestCase):
     """A test whose docstring is the rule it holds."""
 
     def setUp(self):
         super().setUp()
-        release = metadata.version('nova').partition('.')[0]
-        openrc = FOLDER / 'openrc'
-        if not openrc.exists() or f'nova-{release}' not in openrc.read_text():
-            # Its message bus carries the objects of one release.
-            self.fail(f'No Nova {release} is up: tools/cloud up')
-        self.openstack = openstack.connection.from_config(
-            cloud='admin',
-            options=None,
-            load_yaml_config=True,
-            config=openstack.config.OpenStackConfig(
-                config_files=[str(FOLDER / 'clouds.yaml')]
-            ).get_one('admin'),
-        )
+        self.openstack = connect()
         self.addCleanup(self.openstack.close)
 
     def set_metadata(self, site, **metadata):

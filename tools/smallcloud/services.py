@@ -27,6 +27,7 @@ SCHEDULERS = ('nova-scheduler-1', 'nova-scheduler-2')
 _SCHEDULER_WORKERS = 2
 _NO_PROXY = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 _CONF = {'glance': 'glance-api.conf'}
+_CREDENTIALS_PAGE = 'doc/source/admin/agent-credentials.rst'
 
 
 @dataclasses.dataclass(frozen=True)
@@ -177,18 +178,27 @@ def edge_filters_lines() -> str:
 
     Without the line that it tells to remove in the end.
     """
-    readme = (layout.CHECKOUT / 'README.rst').read_text()
-    _, _, rest = readme.partition('.. code-block:: ini\n')
+    return _first_ini_block('README.rst').replace('mode = observe\n', '')
+
+
+def credential_lines() -> str:
+    """Return what the page on credentials of agents tells to add to it."""
+    return _first_ini_block(_CREDENTIALS_PAGE)
+
+
+def _first_ini_block(page: str) -> str:
+    text = (layout.CHECKOUT / page).read_text()
+    _, _, rest = text.partition('.. code-block:: ini\n')
     if not rest:
         raise errors.CloudError(
-            'README.rst has no ini block with the lines for nova.conf.'
+            f'{page} has no ini block with lines for nova.conf.'
         )
     lines = []
     for line in rest.splitlines():
         if line and not line.startswith(' '):
             break
         lines.append(line)
-    return textwrap.dedent('\n'.join(lines)).replace('mode = observe\n', '')
+    return textwrap.dedent('\n'.join(lines))
 
 
 def start_conductor(plan: Plan) -> None:
@@ -322,6 +332,11 @@ def _configure_nova(plan: Plan) -> None:
             'keystone_authtoken': plan.tokens(),
             'neutron': plan.credentials(),
             'oslo_concurrency': {'lock_path': plan.state('nova-locks')},
+            'oslo_policy': {
+                'policy_file': (
+                    layout.CHECKOUT / 'etc/edge-filters/nova-policy.yaml'
+                )
+            },
             'placement': plan.credentials(),
             'quota': {'instances': -1, 'cores': -1, 'ram': -1},
             'scheduler': {'workers': _SCHEDULER_WORKERS},
@@ -335,6 +350,7 @@ def _configure_nova(plan: Plan) -> None:
             'wsgi': {'api_paste_config': _api_paste(plan)},
         },
         edge_filters_lines(),
+        credential_lines(),
     )
 
 

@@ -81,7 +81,8 @@ def install_environment(
             '--requirement',
             _HERE / 'requirements.txt',
             '--editable',
-            layout.CHECKOUT,
+            # With openstack edge, as its documentation says.
+            f'{layout.CHECKOUT}[cli]',
         ],
         env=_proxies(),
     )

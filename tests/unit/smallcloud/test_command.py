@@ -17,8 +17,8 @@ class TestCase(base.TestCase):
     def setUp(self):
         super().setUp()
         # Two checkouts may each have a cloud, and these tests one more.
-        readme = layout.CHECKOUT / 'README.rst'
-        (self.folder / 'README.rst').symlink_to(readme)
+        for name in ('README.rst', 'doc'):
+            (self.folder / name).symlink_to(layout.CHECKOUT / name)
         (self.folder / 'tools').mkdir()
         self.patch(layout, 'CHECKOUT', self.folder)
         self.patch(layout, 'Layout', lambda: self.place)

@@ -6,7 +6,11 @@ from keystoneauth1 import loading
 from keystonemiddleware import opts as keystonemiddleware_opts
 import nova.conf
 import nova.conf.scheduler
+from nova.policies import aggregates
+from nova.policies import base as nova_policies
 from oslo_config import cfg
+from oslo_policy import opts as policy_opts
+from oslo_policy import policy
 from placement import conf as placement_conf
 
 from edge_filters import conf
@@ -100,6 +104,52 @@ class ReadmeTest(TestCase):
         self.assertEqual('enforce', conf.read(config).mode)
 
 
+class CredentialsTest(TestCase):
+    """The cloud runs with what the page on agents' credentials tells."""
+
+    def test_lines(self):
+        """Access rules are known to nova-api, and bind everybody."""
+        services.configure(self.plan)
+        tokens = self.read('nova.conf')['keystone_authtoken']
+        self.assertEqual(['compute'], tokens['service_type'])
+        for name, value in (
+            ('service_token_roles', 'service'),
+            ('service_token_roles_required', 'true'),
+        ):
+            # The last line of an option counts.
+            self.assertEqual(value, tokens[name][-1])
+
+    def test_policy(self):
+        """An agent reads and sets metadata; the rest is as Nova has it."""
+        services.configure(self.plan)
+        (path,) = self.read('nova.conf')['oslo_policy']['policy_file']
+        config = cfg.ConfigOpts()
+        config([], project='nova')
+        enforcer = policy.Enforcer(config, policy_file=path)
+        rules = aggregates.list_rules()
+        enforcer.register_defaults([*nova_policies.list_rules(), *rules])
+        names = {rule.name.rpartition(':')[2] for rule in rules}
+        for role, allowed in (
+            ('admin', names),
+            ('edge_publisher', {'index', 'show', 'set_metadata'}),
+            ('edge_site_publisher', {'show', 'set_metadata'}),
+            ('member', set()),
+        ):
+            context = {'roles': [role], 'project_id': 'edge-agents'}
+            self.assertEqual(
+                allowed,
+                {
+                    rule.name.rpartition(':')[2]
+                    for rule in rules
+                    if enforcer.enforce(rule.name, {}, context)
+                },
+                role,
+            )
+        # What no policy of Nova is called would be ignored in silence.
+        known = {rule.name for rule in rules}
+        self.assertLessEqual(set(enforcer.file_rules), known)
+
+
 class ApiPasteTest(TestCase):
     def test_pipelines(self):
         """Both pipelines have our filter, behind what identifies users."""
@@ -132,6 +182,7 @@ class ConfigureTest(TestCase):
             'DEFAULT': {'debug', 'transport_url'},
             'keystone_authtoken': {option.dest for option in tokens},
             'oslo_concurrency': {'lock_path'},
+            'oslo_policy': {option.dest for option in policy_opts._options},
         }
         placement = cfg.ConfigOpts()
         placement_conf.register_opts(placement)

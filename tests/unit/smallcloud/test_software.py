@@ -149,7 +149,8 @@ class PackagesTest(base.TestCase):
         self.assertTrue(
             str(error).endswith(
                 ': apt-get install --yes --no-install-recommends '
-                'mariadb-server rabbitmq-server'
+                'mariadb-server rabbitmq-server iproute2 iputils-ping '
+                'prometheus prometheus-blackbox-exporter'
             ),
             error,
         )

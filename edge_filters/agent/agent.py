@@ -113,7 +113,7 @@ class Agent:
             if waiting < least:
                 least, failures = waiting, 0
             errors = self.publisher.errors
-            self._stop.wait(self.publisher.step())
+            self._stop.wait(min(self.publisher.step(), _PATIENCE_S))
             failures += self.publisher.errors > errors
         return (
             bool(self.figures)

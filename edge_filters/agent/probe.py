@@ -4,14 +4,11 @@
 import abc
 import collections.abc
 import threading
-import typing
 
+from edge_filters.agent import beacons
 from edge_filters.agent import reading
+from edge_filters.conf import agent as agent_conf
 from edge_filters.latency import sample
-
-if typing.TYPE_CHECKING:
-    from edge_filters.agent import beacons
-    from edge_filters.conf import agent as agent_conf
 
 # Of a path that has several beacons there are several.
 Readings = collections.abc.Iterable[
@@ -31,8 +28,8 @@ class Probe(abc.ABC):
 
     def __init__(
         self,
-        settings: 'agent_conf.Settings',
-        beacons: collections.abc.Sequence['beacons.Beacon'],
+        settings: agent_conf.Settings,
+        beacons: collections.abc.Sequence[beacons.Beacon],
     ) -> None:
         self.settings = settings
         self.beacons = beacons

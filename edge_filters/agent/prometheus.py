@@ -23,10 +23,8 @@ from edge_filters import ratelimit
 from edge_filters import spelling
 from edge_filters.agent import probe
 from edge_filters.agent import reading
+from edge_filters.conf import agent as agent_conf
 from edge_filters.latency import sample
-
-if typing.TYPE_CHECKING:
-    from edge_filters.conf import agent as agent_conf
 
 LOG = logging.getLogger(__name__)
 
@@ -435,7 +433,7 @@ class _Query:
 
     def __init__(
         self,
-        settings: 'agent_conf.Settings',
+        settings: agent_conf.Settings,
         question: _Question,
         words: str,
     ) -> None:

@@ -12,7 +12,7 @@ from edge_filters.agent import reading
 from edge_filters.latency import sample
 from tests.unit import base as unit_base
 from tests.unit import nova_api
-from tests.unit.agent import base
+from tests.unit.agent import settings
 
 PARIS = reading.Path('par', 'paris')
 KEY = 'edge:rtt:paris'
@@ -39,14 +39,15 @@ class AgentTest(unit_base.TestCase):
                 measurement, 'plan', lambda *args: [self.seen]
             )
         )
-        self.useFixture(fixtures.MockPatchObject(agent, '_HASTE_S', 0.0))
+        for name in ('_HASTE_S', '_PATIENCE_S'):
+            self.useFixture(fixtures.MockPatchObject(agent, name, 0.01))
         self.nova = self.useFixture(nova_api.NovaApi())
         self.nova.aggregate('par', ['par-1'], edge__site='par')
 
     def _agent(self, before=None, **options):
         options = {'max_api_calls_per_second': 100, **options}
         return agent.Agent(
-            base.settings(**options),
+            settings.make(site='par', name='here', **options),
             cloud.Cloud(self.nova.connect()),
             before,
         )
@@ -100,7 +101,7 @@ class AgentTest(unit_base.TestCase):
 
     def test_all_day(self):
         """What changes is published, until the agent is stopped."""
-        it = self._agent(interval=1, probe_timeout=0.05)
+        it = self._agent(interval_s=0.1, probe_timeout_s=0.05)
         it.start()
         self.addCleanup(it.stop)
         self._until(lambda: self._published().startswith('4 '))
@@ -126,7 +127,7 @@ class AgentTest(unit_base.TestCase):
             return measure(*args)
 
         self.seen.measure = fail_once
-        it = self._agent(interval=1, probe_timeout=0.05)
+        it = self._agent(interval_s=0.1, probe_timeout_s=0.05)
         it.start()
         self.addCleanup(it.stop)
         self._until(lambda: self._published().startswith('4 '))

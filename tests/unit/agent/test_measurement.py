@@ -11,6 +11,7 @@ from edge_filters.agent import reading
 from edge_filters.latency import sample
 from tests.unit import base as unit_base
 from tests.unit.agent import base
+from tests.unit.agent import settings
 
 PARIS = reading.Path('par', 'paris')
 LYON = reading.Path('par', 'lyon')
@@ -57,7 +58,7 @@ class MeasurementTest(unit_base.TestCase):
 
     def _plan(self, *origin, **options):
         return measurement.plan(
-            base.settings(origin=list(origin) or None, **options),
+            settings.make(site='par', origin=origin, **options),
             self.estimators,
             self.counts,
         )

@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
 
-import dataclasses
 import itertools
 import json
 import re
@@ -11,14 +10,12 @@ import fixtures
 import hypothesis
 from hypothesis import strategies as st
 from keystoneauth1 import exceptions as ksa_exceptions
-from oslo_config import cfg
 
 from edge_filters import cloud
 from edge_filters.agent import draft
 from edge_filters.agent import pace
 from edge_filters.agent import publisher
 from edge_filters.agent import reading
-from edge_filters.conf import agent as agent_conf
 from edge_filters.latency import estimate
 from edge_filters.latency import metadata
 from edge_filters.latency import sample
@@ -26,6 +23,7 @@ from edge_filters.latency import sample_format
 from sandbox import plain_cloud
 from tests.unit import base
 from tests.unit import nova_api
+from tests.unit.agent import settings as agent_settings
 from tests.unit.osc import test_hostile
 
 NOW = 1.8e9
@@ -35,14 +33,9 @@ ESTIMATOR = estimate.Estimator(5.0, 0.01)
 
 
 def settings(**changes):
-    """Return the default settings of an agent, and what is otherwise."""
-    config = cfg.ConfigOpts()
-    agent_conf.register_opts(config)
-    config([], default_config_files=[], default_config_dirs=[])
-    group = agent_conf.GROUP.name
-    config.set_override('prometheus_url', 'http://prometheus', group)
-    read = agent_conf.read(config)
-    return dataclasses.replace(read, **{'name': 'agent-1', **changes})
+    """Return the settings of a central agent, and what is otherwise."""
+    central = {'site': '', 'origin': (), 'prometheus_url': 'http://x'}
+    return agent_settings.make(**{**central, 'name': 'agent-1', **changes})
 
 
 def figure(rtt_ms, at, **fields):

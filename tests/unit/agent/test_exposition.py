@@ -15,6 +15,7 @@ from prometheus_client import parser
 
 from edge_filters.agent import exposition
 from edge_filters.agent import measurement
+from edge_filters.agent import publisher
 from edge_filters.agent import reading
 from edge_filters.latency import sample
 from tests.unit import base
@@ -137,6 +138,24 @@ class MetricsTest(base.TestCase):
                 ('edge_latency_agent_api_success_timestamp_seconds',)
             ],
         )
+
+    def test_never_read(self):
+        """How many sites there are is not told before anybody looked."""
+        unread = Publisher()
+        unread.sites = lambda: None
+        unread.stale_sites = lambda now: None
+        names = {name for name, *_ in scraped(unread)}
+        self.assertIn('edge_latency_agent_api_calls_total', names)
+        self.assertEqual(
+            set(),
+            names
+            & {'edge_latency_agent_sites', 'edge_latency_agent_stale_sites'},
+        )
+
+    def test_same_interface(self):
+        """What stands in for the publisher here is what it is."""
+        names = {it for it in vars(Publisher) if not it.startswith('_')}
+        self.assertLessEqual(names, set(dir(publisher.Publisher)))
 
     def test_probes(self):
         """Probes are counted by driver; those of others are not ours."""

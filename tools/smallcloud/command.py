@@ -84,6 +84,11 @@ def _parser() -> argparse.ArgumentParser:
         help='release of Nova; default: 34',
     )
     up.add_argument(
+        '--stock',
+        action='store_true',
+        help='Nova without edge-filters, to compare with',
+    )
+    up.add_argument(
         '--debug', action='store_true', help='services log at DEBUG'
     )
     down = commands.add_parser(
@@ -156,6 +161,7 @@ def _up(
             environment=software.install_environment(run, asked.nova),
             hosts=layout.compute_hosts(asked.sites, asked.computes),
             password=secrets.token_hex(12),
+            stock=asked.stock,
             debug=asked.debug,
         )
         _start(plan)

@@ -41,6 +41,8 @@ class Plan:
     hosts: dict[str, list[str]]
     # One for all: everything listens on loopback, and is gone with the cloud.
     password: str
+    # Without edge-filters.
+    stock: bool = False
     debug: bool = False
 
     def program(self, name: str) -> str:
@@ -323,11 +325,6 @@ def _configure_nova(plan: Plan) -> None:
             },
             'api_database': {'connection': plan.database('nova_api')},
             'database': {'connection': plan.database('nova')},
-            # Whoever is on this machine may say for whom it calls.
-            'edge_filters': {
-                'record_origin': True,
-                'trusted_proxies': layout.ADDRESS,
-            },
             'glance': {'region_name': layout.REGION},
             'keystone_authtoken': plan.tokens(),
             'neutron': plan.credentials(),
@@ -349,9 +346,21 @@ def _configure_nova(plan: Plan) -> None:
             'vnc': {'enabled': False},
             'wsgi': {'api_paste_config': _api_paste(plan)},
         },
-        edge_filters_lines(),
         credential_lines(),
+        '' if plan.stock else _edge_filters(),
     )
+
+
+def _edge_filters() -> str:
+    # Whoever is on this machine may say for whom it calls. oslo.config reads
+    # a second [edge_filters] as a part of the first.
+    proxies: ini.Options = {
+        'edge_filters': {
+            'record_origin': True,
+            'trusted_proxies': layout.ADDRESS,
+        }
+    }
+    return '\n'.join([ini.text(proxies), edge_filters_lines()])
 
 
 def _manage(
@@ -375,6 +384,9 @@ def _api_paste(plan: Plan) -> pathlib.Path:
 def _write_api_paste(plan: Plan) -> None:
     """Put our filter where doc/source/admin/origins.rst says."""
     stock = (plan.environment / 'etc/nova/api-paste.ini').read_text()
+    if plan.stock:
+        _api_paste(plan).write_text(stock)
+        return
     _api_paste(plan).write_text(
         re.sub(
             r'^(keystone = .* keystonecontext) ',

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 
+import dataclasses
 import os
 
 from keystoneauth1 import loading
@@ -102,6 +103,22 @@ class ReadmeTest(TestCase):
             scheduler.weight_classes,
         )
         self.assertEqual('enforce', conf.read(config).mode)
+
+
+class StockTest(TestCase):
+    """A cloud to compare with runs Nova alone."""
+
+    def test_files(self):
+        """Nova's files have what ours have, but for what is ours."""
+        services.configure(self.plan)
+        ours = self.read('nova.conf')
+        services.configure(dataclasses.replace(self.plan, stock=True))
+        del ours['edge_filters'], ours['filter_scheduler']
+        self.assertEqual(ours, self.read('nova.conf'))
+        self.assertEqual(
+            (self.plan.environment / 'etc/nova/api-paste.ini').read_text(),
+            (self.place.etc / 'api-paste.ini').read_text(),
+        )
 
 
 class CredentialsTest(TestCase):

@@ -157,8 +157,10 @@ class EdgeMiddleware:
             why = 'belongs to no origin'
             try:
                 entry = listing.table.find(client)
-            except ValueError as error:
-                entry, why = None, str(error)
+            except ValueError:
+                # Their names are not for everybody.
+                entry = None
+                why = 'has addresses of several origins; give a longer prefix'
             if entry is None:
                 why = (
                     f'{spelling.shown_network(client)} {why}; or give an '

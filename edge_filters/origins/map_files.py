@@ -20,6 +20,9 @@ LOG = logging.getLogger(__name__)
 
 LOOK_INTERVAL_S = 5
 
+# How large a file may be; a million prefixes are a tenth of it.
+MAX_BYTES = 256 * 1024 * 1024
+
 # When a file was written, or its rights, its size, and which file it is; None:
 # there is none.
 _Look = tuple[int, int, int, int] | None
@@ -211,9 +214,12 @@ def _content(path: str) -> bytes | OSError:
         # To open a pipe would wait for who writes into it.
         handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
         with open(handle, 'rb') as file:
+            status = os.fstat(handle)
             # What is no regular file may never end.
-            if not stat.S_ISREG(os.fstat(handle).st_mode):
+            if not stat.S_ISREG(status.st_mode):
                 return OSError('it is no regular file')
+            if status.st_size > MAX_BYTES:
+                return OSError(f'it has more than {MAX_BYTES // 1024**2} MiB')
             return file.read()
     except OSError as error:
         return error

@@ -6,6 +6,7 @@ import os
 import pathlib
 import sys
 import threading
+import tracemalloc
 
 import fixtures
 
@@ -141,6 +142,23 @@ class ReadTest(MapFilesTest):
                 )
             ],
             self.said(),
+        )
+
+    def test_too_large(self):
+        """A file that no memory may hold is not read; the others are."""
+        self.write(costs(4000), self.other)
+        with open(self.path, 'wb') as file:
+            file.truncate(map_files.MAX_BYTES + 1)
+        tracemalloc.start()
+        self.addCleanup(tracemalloc.stop)
+        self.files.read()
+        _, most = tracemalloc.get_traced_memory()
+        self.assertLess(most, 10**6)
+        self.assertEqual({'par-01': 4}, self.rtts())
+        self.assertEqual(
+            'Map file /maps.json cannot be read: it has more than 256 MiB. It '
+            'is left out until it is repaired.',
+            self.said()[0],
         )
 
     def test_unchanged(self):

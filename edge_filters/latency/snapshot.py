@@ -256,12 +256,13 @@ class Snapshot:
             record.prefixes for record in self.sites.get(name, {}).values()
         )
 
-    def _positions(self, name: str) -> list[estimate.Position]:
-        return [
+    def _positions(self, name: str) -> set[estimate.Position]:
+        """Return where a site is; most often its aggregates agree."""
+        return {
             record.position
             for record in self.sites.get(name, {}).values()
             if record.position is not None
-        ]
+        }
 
     def knows(self, origin: str) -> bool:
         """Return whether there is a figure of an origin, or it is a site's."""

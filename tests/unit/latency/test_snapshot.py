@@ -192,6 +192,18 @@ class FigureTest(base.TestCase):
             self.assertEqual({5, 11.89}, found)
             sites = sites.replace({0: record('par', ['c1'], **here)})
 
+    def test_one_position(self):
+        """However many aggregates say where a site is, it is worked out once.
+
+        Else hosts with figures of their own times aggregates times positions
+        of users would be minutes of a scheduler.
+        """
+        here = {'edge__latitude': '48.85', 'edge__longitude': '2.35'}
+        sites = world(*(record('par', ['c1'], **here) for _ in range(9)))
+        users = estimate.Position(51.51, -0.13)
+        figures = sites.from_position(sites.place('c1'), users, ESTIMATOR)
+        self.assertEqual([11.89], [round(it, 2) for it in rtts_ms(figures)])
+
     def test_from_a_site(self):
         """The site itself is the nearest, however far its own users are.
 

@@ -163,6 +163,11 @@ class ScrapeTest(base.TestCase):
                 set(each['labels']), ({'site', 'origin'}, {'site', 'to_site'})
             )
 
+    def test_exporter(self):
+        """No exporter says itself at which site it is, or whom it pings."""
+        for name, job in self.jobs.items():
+            self.assertNotIn('honor_labels', job, name)
+
     def test_module(self):
         """What is asked of the exporter is what it is told to do."""
         modules = read('blackbox.yaml')['modules']
@@ -202,3 +207,25 @@ class ServiceTest(base.TestCase):
         self.assertEqual('CAP_NET_RAW', settings['AmbientCapabilities'])
         self.assertEqual('CAP_NET_RAW', settings['CapabilityBoundingSet'])
         self.assertNotEqual('root', settings['User'])
+
+    def test_hardening(self):
+        """Whoever gets hold of it has no machine: it writes no file at all."""
+        lines = (ETC / 'edge-latency-agent.service').read_text().splitlines()
+        for line in (
+            'LockPersonality=yes',
+            'NoNewPrivileges=yes',
+            'PrivateDevices=yes',
+            'PrivateTmp=yes',
+            'ProtectHome=yes',
+            'ProtectKernelModules=yes',
+            'ProtectKernelTunables=yes',
+            'ProtectSystem=strict',
+            'RestrictNamespaces=yes',
+            'RestrictSUIDSGID=yes',
+            'SystemCallFilter=@system-service',
+            'SystemCallFilter=~@privileged @resources',
+            'UMask=0077',
+        ):
+            self.assertIn(line, lines)
+        for line in lines:
+            self.assertFalse(line.startswith('ReadWritePaths='), line)

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 
+import functools
 import math
 import re
 
@@ -148,3 +149,25 @@ class ShownTest(base.TestCase):
         self.assertEqual("'a\\nb\\xe9'", spelling.shown('a\nbé'))
         self.assertEqual(80, len(spelling.shown('x' * 10000)))
         self.assertEqual('(a list)', spelling.shown([['deep']]))
+
+
+class LongTest(base.TestCase):
+    def test_every_text(self):
+        """However long a text is, the time grows with its length alone.
+
+        A hint may be as long as the body of a request, 112 kB. Were the time
+        the square of that, this would take minutes.
+        """
+        choice = functools.partial(spelling.parse_choice, choices=('a',))
+        size = 1_000_000
+        for part in (' ', '1', '1,', ' 1', '.1', '1e', ':', 'a:', '/1', 'x'):
+            text = f'{" " * size}1{part * size}!'
+            for parse in (
+                spelling.parse_name,
+                spelling.parse_number,
+                spelling.parse_position,
+                spelling.parse_network,
+                choice,
+            ):
+                self.assertRaises(ValueError, parse, text)
+            self.assertGreater(81, len(spelling.shown(text)))

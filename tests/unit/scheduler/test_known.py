@@ -3,6 +3,7 @@
 import ipaddress
 import json
 import pathlib
+import sys
 import weakref
 
 import fixtures
@@ -14,6 +15,7 @@ from edge_filters.scheduler import known
 from edge_filters.scheduler import latency_filter
 from tests.unit.scheduler import base
 
+LYO = {'edge:site': 'lyo'}
 PAR = {'edge:site': 'par', 'edge:rtt:paris': '4'}
 NETWORK_MAP = {
     'network-map': {
@@ -72,6 +74,19 @@ class KnownTest(base.TestCase):
                     {'edge:origin': ['paris'], 'edge:max_rtt_ms': [budget]}
                 ),
             )
+
+    def test_largest_cost(self):
+        """A cost as large as a number may be is far, and no more than that."""
+        self.set_sites(({'edge:site': 'par'}, ['p1']), (LYO, ['l1']))
+        costs = {'paris': {'par': sys.float_info.max, 'lyo': 1.0}}
+        self.follow({**COST_MAP, 'cost-map': costs})
+        hints = {'edge:origin': ['paris']}
+        self.assertEqual(['p1', 'p2', 'l1'], self.passing(hints))
+        hints['edge:max_rtt_ms'] = ['1e99']
+        self.assertEqual(['l1'], self.passing(hints))
+        cost_ms = known.now().snapshot.mapped.samples['par']['paris'].rtt_ms
+        near, far, unknown = proximity.scores([0.0, cost_ms, None], 300, 2)
+        self.assertTrue(near > far > unknown)
 
     def test_a_site_that_comes_later(self):
         """Figures of the file are there for a site that is made later."""

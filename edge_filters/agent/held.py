@@ -62,7 +62,7 @@ class Held:
         there = self.aggregate.metadata
         if key in there:
             return there[key]
-        spelt = [it for it in there if it.strip().lower() == key]
+        spelt = [it for it in there if metadata.fold(it) == key]
         return there[spelt[0]] if spelt else None
 
 
@@ -76,7 +76,7 @@ def read(aggregate: cloud.Aggregate, host: str, seen: float) -> Held | None:
     if record is None:
         return None
     agents = {
-        key.strip().lower(): sample_format.parse_agent(value)
+        metadata.fold(key): sample_format.parse_agent(value)
         for key, value in aggregate.metadata.items()
     }
 

@@ -423,7 +423,7 @@ class Publisher:
                 for key, it in there.figures.items()
                 if key in measured and not it.is_by_hand
             }
-            keys = {it.strip().lower() for it in there.aggregate.metadata}
+            keys = set(map(metadata.fold, there.aggregate.metadata))
             other = [
                 it for it in keys - stay if it.startswith(metadata.PREFIX)
             ]

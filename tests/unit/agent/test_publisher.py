@@ -330,11 +330,19 @@ class CentralTest(PublisherTestCase):
         self.assertEqual(2.0, published[reading.Path('par', 'paris')].rtt_ms)
 
     def test_other_case(self):
-        """A key in another case is the same key."""
-        self.par['metadata']['Edge:Rtt:PARIS'] = '99'
+        """A key in another case, or with spaces, is the same key."""
+        self.par['metadata']['Edge:Rtt: PARIS'] = '99'
+        theirs = '9 at=2027-01-15T08:00:00Z by=icmp agent=agent-2'
+        self.par['metadata']['edge:rtt: lyon'] = theirs
+        self.world.measure()
+        ((was, key),) = [
+            (it.before, it.key) for it in self.agent.plan() if it.site == 'par'
+        ]
+        self.assertEqual(('99', 'edge:rtt:paris'), (was, key))
         self.world.settle()
         keys = [it for it in self.par['metadata'] if it.lower().endswith('is')]
         self.assertEqual(['edge:rtt:paris'], keys)
+        self.assertEqual(theirs, self.par['metadata']['edge:rtt: lyon'])
 
     def test_missing_site(self):
         """A site without an aggregate is told once; the others go on."""

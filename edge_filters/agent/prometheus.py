@@ -21,6 +21,7 @@ import requests
 
 from edge_filters import ratelimit
 from edge_filters import spelling
+from edge_filters.agent import change
 from edge_filters.agent import probe
 from edge_filters.agent import reading
 from edge_filters.conf import agent as agent_conf
@@ -36,15 +37,10 @@ MAX_SERIES = 1_000_000
 MAX_TEXT = 256 * 1024
 MAX_DEPTH = 100
 
-# An RTT of more is none; more likely it is not in seconds.
-MAX_MS = 60_000.0
-
 _MAX_COUNT = 1e9
 
 # How far from 0 a difference may be of numbers that are the same.
 _ROUNDING = 1e-9
-
-_ALMOST_ALL = 99.999999
 
 # Prometheus writes all digits.
 _MAX_NUMBER = 400
@@ -60,7 +56,6 @@ _STEPS = {'start_map': 1, 'start_array': 1, 'end_map': -1, 'end_array': -1}
 # In how many lists and objects a series is.
 _SERIES_DEPTH = 3
 
-_SOURCE = 'prometheus'
 _LABELS = ('site', 'origin', 'to_site')
 
 _WARNINGS = ratelimit.RateLimit()
@@ -193,7 +188,6 @@ class Prometheus(probe.Probe):
                         loss_pct,
                         None if count is None else int(count),
                         at,
-                        _SOURCE,
                     ),
                 )
         if odd and _WARNINGS.is_due('times'):
@@ -222,14 +216,14 @@ class _Question:
 
 def _rtt_ms(seconds: float) -> float:
     rtt_ms = round(seconds * 1000, 6)
-    if not 0 < rtt_ms <= MAX_MS:
+    if not 0 < rtt_ms <= change.MAX_MS:
         raise ValueError('an RTT is in seconds, more than 0 and up to 60')
     return rtt_ms
 
 
 def _jitter_ms(seconds: float) -> float:
     jitter_ms = round(_not_negative(seconds) * 1000, 6)
-    if not 0 <= jitter_ms <= MAX_MS:
+    if not 0 <= jitter_ms <= change.MAX_MS:
         raise ValueError('jitter is in seconds, 0 to 60')
     return jitter_ms
 
@@ -239,7 +233,7 @@ def _loss_pct(share: float) -> float:
     if not 0 <= share <= 1 + _ROUNDING:
         raise ValueError('loss is a share of the probes, 0 to 1')
     # A hundred is said only where nothing at all came back.
-    return 100.0 if share >= 1 else min(round(share * 100, 6), _ALMOST_ALL)
+    return min(share, 1) * 100
 
 
 def _count(number: float) -> float:

@@ -16,6 +16,7 @@ import ijson
 import requests_mock
 
 from edge_filters import ratelimit
+from edge_filters.agent import change
 from edge_filters.agent import prometheus
 from edge_filters.agent import reading
 from edge_filters.latency import sample
@@ -164,9 +165,7 @@ class AnswersTest(PrometheusBase):
             count=[(PARIS, 299.7)],
             time=[(PARIS, at), ({'site': 'a', 'to_site': 'b'}, at)],
         )
-        self.assertEqual(
-            sample.Sample(12.3, 0.4, 10.0, 299, at, 'prometheus'), found[PATH]
-        )
+        self.assertEqual(sample.Sample(12.3, 0.4, 10.0, 299, at), found[PATH])
         other = found[reading.Path('a', 'b', True)]
         self.assertEqual((200.0, None, 0.0, None, at), other[:5])
         self.assertEqual(2, len(self.measured))
@@ -503,7 +502,7 @@ class AnswersTest(PrometheusBase):
             self.assertTrue(
                 figure.loss_pct == 100
                 if figure.rtt_ms is None
-                else 0 < figure.rtt_ms <= prometheus.MAX_MS
+                else 0 < figure.rtt_ms <= change.MAX_MS
             )
 
 

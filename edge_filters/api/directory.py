@@ -78,15 +78,18 @@ class Directory:
     def refresh(self) -> None:
         """Read what there is; what cannot be read stays as it was."""
         self._maps.read()
+        failure: Exception | None = None
         try:
             self._of_sites = self._read_sites()
         except Exception as error:
-            if self._warnings.is_due('database'):
-                LOG.warning(
-                    "The prefixes of sites cannot be read from Nova's "
-                    'database, and stay as they were: %s',
-                    error,
-                )
+            failure = error
+        # Not while it is handled: oslo.log would say it twice.
+        if failure is not None and self._warnings.is_due('database'):
+            LOG.warning(
+                "The prefixes of sites cannot be read from Nova's database, "
+                'and stay as they were: %s',
+                failure,
+            )
         try:
             self._list()
         except Exception:

@@ -73,12 +73,15 @@ class MapFiles:
         """
         if not self.paths:
             return
+        failure: RuntimeError | None = None
         try:
             self._follower.start()
         except RuntimeError as error:
             # The next request will try again.
-            if self._warnings.is_due('thread'):
-                LOG.warning('The map files are not followed: %s', error)
+            failure = error
+        # Not while it is handled: oslo.log would say it twice.
+        if failure is not None and self._warnings.is_due('thread'):
+            LOG.warning('The map files are not followed: %s', failure)
 
     def _follow(self) -> None:
         while True:

@@ -233,12 +233,15 @@ class Watch:
 
     def _start_polling(self) -> None:
         # Not in follow(): threads do not survive the fork of the workers.
+        failure: RuntimeError | None = None
         try:
             self._poller.start()
         except RuntimeError as error:
             # The next request will try again.
-            if self._warnings.is_due('thread'):
-                LOG.warning('The sites are not followed: %s', error)
+            failure = error
+        # Not while it is handled: oslo.log would say it twice.
+        if failure is not None and self._warnings.is_due('thread'):
+            LOG.warning('The sites are not followed: %s', failure)
 
     def _poll(self) -> None:
         while True:

@@ -1,15 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 
-import functools
 import socket
 import threading
 from urllib import request
 
 import fixtures
 import hypothesis
-from oslo_config import cfg
-from oslo_log import formatters
-from oslo_log import log as logging
 import prometheus_client
 from prometheus_client import parser
 
@@ -266,17 +262,7 @@ class ServerTest(base.TestCase):
 
     def test_said_once(self):
         """oslo.log does not say again what the sentence says of an error."""
-        config = cfg.ConfigOpts()
-        logging.register_options(config)
-        config([], default_config_files=[], default_config_dirs=[])
-        config.set_override('logging_default_format_string', '%(message)s')
-        formatter = functools.partial(
-            formatters.ContextFormatter, config=config
-        )
-        log = self.useFixture(
-            # Without a format it takes no formatter.
-            fixtures.FakeLogger(format='%(message)s', formatter=formatter)
-        )
+        log = self.useFixture(base.oslo_log())
         exposition.start(self.collector, '192.0.2.1', 9723)()
         self.assertEqual(1, log.output.count('Cannot assign'), log.output)
 

@@ -166,10 +166,11 @@ class UnreadableTest(TestCase):
         self.directory.refresh()
         listing = self.directory.listing
         self.break_database()
+        log = self.useFixture(base.oslo_log())
         for _ in range(3):
             self.directory.refresh()
         self.assertIs(listing, self.directory.listing)
-        self.assertEqual(1, self.log.output.count('the database is away'))
+        self.assertEqual(1, log.output.count('the database is away'))
 
     def test_never_read(self):
         """Before all has been read nobody knows who belongs to nowhere."""

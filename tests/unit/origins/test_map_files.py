@@ -394,9 +394,10 @@ class FollowTest(MapFilesTest):
         def fail(thread):
             raise RuntimeError("can't start new thread")
 
+        log = self.useFixture(base.oslo_log())
         with fixtures.MonkeyPatch('threading.Thread.start', fail):
             self.files.follow()
-        self.assertIn("can't start new thread", self.log.output)
+        self.assertEqual(1, log.output.count("can't start new thread"))
         self.files.follow()
         self.assertEqual(1, len(self._followers()))
 

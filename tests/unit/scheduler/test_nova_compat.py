@@ -8,6 +8,7 @@ from nova.scheduler import host_manager
 
 from edge_filters.latency import metadata
 from edge_filters.scheduler import nova_compat
+from tests.unit import base as unit_base
 from tests.unit.scheduler import base
 
 
@@ -386,6 +387,18 @@ class PollTest(base.TestCase):
                 'edge-filters-poll'
             ),
         )
+
+    def test_no_thread_can_start(self):
+        """A request goes on without a thread, and that is said once."""
+
+        def fail(thread):
+            raise RuntimeError("can't start new thread")
+
+        log = self.useFixture(unit_base.oslo_log())
+        with fixtures.MonkeyPatch('threading.Thread.start', fail):
+            for _ in range(2):
+                self.assertEqual({'par'}, set(self.watch.snapshot().sites))
+        self.assertEqual(1, log.output.count("can't start new thread"))
 
     def test_database_away(self):
         """A database that is away leaves the sites as they were."""

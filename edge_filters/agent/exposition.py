@@ -7,8 +7,10 @@ What is unknown has no series: it is never 0.
 """
 
 import collections.abc
+import contextlib
 from importlib import metadata
 import time
+from wsgiref import simple_server
 
 from oslo_log import log as logging
 import prometheus_client
@@ -19,6 +21,9 @@ from edge_filters.agent import measurement
 from edge_filters.agent import publisher
 
 LOG = logging.getLogger(__name__)
+
+# For how long who has connected may say nothing: each has a thread.
+_PATIENCE_S = 30.0
 
 _Metrics = collections.abc.Iterator[core.Metric]
 
@@ -142,6 +147,19 @@ class Collector(registry.Collector):
         )
 
 
+class _Handler(simple_server.WSGIRequestHandler):
+    """Answers one request; who goes away, or says nothing, is no error."""
+
+    timeout = _PATIENCE_S
+
+    def handle(self) -> None:
+        with contextlib.suppress(OSError):
+            super().handle()
+
+    def log_message(self, *_arguments: object) -> None:
+        """Log nothing."""
+
+
 def start(
     collector: registry.Collector, address: str, port: int
 ) -> collections.abc.Callable[[], None]:
@@ -176,6 +194,8 @@ def start(
             },
         )
         return _nothing
+
+    server.RequestHandlerClass = _Handler
 
     def stop() -> None:
         server.shutdown()

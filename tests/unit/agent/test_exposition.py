@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 
+import io
 import socket
+import sys
 import threading
 from urllib import request
 
@@ -247,6 +249,17 @@ class ServerTest(base.TestCase):
                 ('127.0.0.1', port),
             )
         self.assertEqual('', self.log.output)
+
+    def test_silent(self):
+        """Who connects and says nothing is hung up on, and none is told."""
+        port = self.free_port()
+        self.assertLess(exposition._Handler.timeout, 60)
+        self.patch(exposition._Handler, 'timeout', 0.01)
+        self.patch(sys, 'stderr', io.StringIO())
+        self.addCleanup(exposition.start(self.collector, '127.0.0.1', port))
+        with socket.create_connection(('127.0.0.1', port), 10) as silent:
+            self.assertEqual(b'', silent.recv(1))
+        self.assertEqual('', sys.stderr.getvalue())
 
     def test_port_in_use(self):
         """A port that somebody else has is told in one sentence."""

@@ -178,7 +178,7 @@ def run_agent(
             raise AssertionError('nothing was published')
         return [
             figure.rtt_ms
-            for figure in it.figures.values()
+            for figure in it.publisher.measured_figures().values()
             for _ in range(figure.probes or 0)
             if figure.rtt_ms is not None
         ]

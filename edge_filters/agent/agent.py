@@ -14,9 +14,7 @@ from edge_filters import ratelimit
 from edge_filters.agent import change
 from edge_filters.agent import measurement
 from edge_filters.agent import publisher
-from edge_filters.agent import reading
 from edge_filters.conf import agent as agent_conf
-from edge_filters.latency import sample
 
 LOG = logging.getLogger(__name__)
 
@@ -52,18 +50,15 @@ class Agent:
     ) -> None:
         self.settings = settings
         self.publisher = publisher.Publisher(nova, settings)
-        self.figures: dict[reading.Path, sample.Sample] = {}
         self.counts = measurement.Counts()
         self._estimators: measurement.Estimators = {}
         if before is not None:
-            self.figures = before.figures
+            self.publisher.measured(before.publisher.measured_figures())
             self.counts = before.counts
             self._estimators = before._estimators
         self._measurements = measurement.plan(
             settings, self._estimators, self.counts
         )
-        self.publisher.measured(self.figures)
-        self._lock = threading.Lock()
         self._stop = threading.Event()
         self._threads = [
             threading.Thread(
@@ -113,10 +108,10 @@ class Agent:
             if waiting < least:
                 least, failures = waiting, 0
             errors = self.publisher.errors
-            self._stop.wait(min(self.publisher.step(), _PATIENCE_S))
+            self._stop.wait(self._publish())
             failures += self.publisher.errors > errors
         return (
-            bool(self.figures)
+            bool(self.publisher.measured_figures())
             and not self.publisher.pending()
             and not self.publisher.missing()
         )
@@ -127,7 +122,7 @@ class Agent:
             self.settings.probes * _HASTE_S,
         )
         for it in self._measurements:
-            self._keep(it.measure(spread_s, self._stop))
+            self.publisher.measured(it.measure(spread_s, self._stop))
 
     def _keep_doing(self, what: collections.abc.Callable[[], float]) -> None:
         """Do something again and again, until stopped.
@@ -152,25 +147,10 @@ class Agent:
         """Measure once; return when to do it again, once an interval."""
         interval_s = self.settings.interval_s
         began = time.monotonic()
-        self._keep(
-            it.measure(interval_s - self.settings.probe_timeout_s, self._stop)
-        )
+        spread_s = interval_s - self.settings.probe_timeout_s
+        self.publisher.measured(it.measure(spread_s, self._stop))
         return max(0.0, interval_s - (time.monotonic() - began))
 
     def _publish(self) -> float:
         """Make one call to Nova, or none; return when to do it again."""
         return min(self.publisher.step(), _PATIENCE_S)
-
-    def _keep(
-        self, new: collections.abc.Mapping[reading.Path, sample.Sample]
-    ) -> None:
-        """Keep the latest figures; what nobody measures any more goes."""
-        with self._lock:
-            now = time.time()
-            old = self.figures.items()
-            self.figures = {
-                path: figure
-                for path, figure in old
-                if not figure.is_stale(now, self.settings.max_age_s)
-            } | dict(new)
-            self.publisher.measured(self.figures)

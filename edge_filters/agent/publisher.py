@@ -156,6 +156,15 @@ class Publisher:
             self._keep(figures, now)
             self._choose(now)
 
+    def measured_figures(self) -> dict[reading.Path, sample.Sample]:
+        """Return what was measured last, of each path."""
+        with self._lock:
+            return {
+                _path(site, key): figure
+                for site, its in self._measured.items()
+                for key, figure in its.items()
+            }
+
     def plan(self) -> list[change.Change]:
         """Return what would be written now; it takes one call, which reads.
 

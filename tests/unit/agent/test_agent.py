@@ -133,14 +133,6 @@ class AgentTest(unit_base.TestCase):
         self._until(lambda: self._published().startswith('4 '))
         self.assertIn('no threads', self.log.output)
 
-    def test_forgotten(self):
-        """What nobody measures any more is not kept for ever."""
-        it = self._agent()
-        old = sample.Sample(4.0, at=time.time() - 2401)
-        it._keep({reading.Path('par', 'old'): old})
-        it._keep({PARIS: old._replace(at=time.time())})
-        self.assertEqual({PARIS}, it.figures.keys())
-
     def test_in_place_of_another(self):
         """What was measured before is published by who takes its place."""
         self._fast()

@@ -431,6 +431,16 @@ class CentralTest(PublisherTestCase):
         self.assertEqual([], self.writes())
         self.assertEqual([], self.agent.missing())
 
+    def test_measured_figures(self):
+        """What is measured is known by its path, until it is too old."""
+        self.world.rtts_ms['par', '<lyo>'] = 7.5
+        self.world.measure()
+        figures = self.world.figures()
+        self.assertEqual(figures, self.agent.measured_figures())
+        self.world.clock.now += self.agent._settings.max_age_s + 1
+        self.agent.measured({})
+        self.assertEqual({}, self.agent.measured_figures())
+
     def test_never_read(self):
         """How many sites there are is not known until it was seen."""
         mine = self.world.agent(site='par', aggregate=1)

@@ -49,9 +49,10 @@ def environment(user='admin'):
     }
 
 
-def connect():
+def connect(**options):
     """Return a connection to the cloud, as its administrator.
 
+    :param options: more than ``clouds.yaml`` says of it
     :raises AssertionError: if there is none
     """
     release = metadata.version('nova').partition('.')[0]
@@ -65,7 +66,7 @@ def connect():
         load_yaml_config=True,
         config=openstack.config.OpenStackConfig(
             config_files=[str(FOLDER / 'clouds.yaml')]
-        ).get_one('admin'),
+        ).get_one('admin', **options),
     )
 
 

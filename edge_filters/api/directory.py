@@ -131,7 +131,7 @@ class Directory:
                 'Aggregate %(aggregate)s, %(problem)s.',
                 {'aggregate': aggregate_id, 'problem': problem},
             )
-        if len(due) > _WARNINGS_AT_ONCE:
+        if len(due) > _WARNINGS_AT_ONCE and self._warnings.is_due('more'):
             LOG.warning(
                 'Aggregates have %d more prefixes that are skipped.',
                 len(due) - _WARNINGS_AT_ONCE,

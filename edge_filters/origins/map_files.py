@@ -93,8 +93,9 @@ class MapFiles:
         """Read the files if they have changed since they were read last."""
         try:
             self._read()
-        except Exception:
-            LOG.exception('The map files stay as they were')
+        except Exception as error:
+            if self._warnings.is_due(type(error).__name__):
+                LOG.exception('The map files stay as they were')
 
     def _read(self) -> None:
         seen = {path: _look(path) for path in self.paths}
@@ -152,9 +153,14 @@ class MapFiles:
         broken: collections.abc.Mapping[str, tuple[str, int]],
         is_kept: bool,
     ) -> None:
-        """Say which files are broken, and how, once for each content."""
+        """Say which files are broken, and how, once for each content.
+
+        Whoever writes it may do so all the time: the same is not said often.
+        """
         for path, what in broken.items():
             if self._broken.get(path) == what:
+                continue
+            if not self._warnings.is_due(what[0]):
                 continue
             if is_kept:
                 LOG.warning(
@@ -194,7 +200,9 @@ class MapFiles:
             complaints[more] = logging.INFO
         complaints |= {text: level for level, text in table.complaints()}
         for complaint, level in complaints.items():
-            if complaint not in self._complaints:
+            if complaint in self._complaints:
+                continue
+            if self._warnings.is_due(complaint):
                 LOG.log(level, '%s.', complaint)
         self._complaints = frozenset(complaints)
 

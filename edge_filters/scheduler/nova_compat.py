@@ -367,7 +367,9 @@ class Watch:
                 'Aggregate %(aggregate)s, %(problem)s.',
                 {'aggregate': aggregate.id, 'problem': problem},
             )
-        if len(problems) > _WARNINGS_AT_ONCE:
+        if len(problems) > _WARNINGS_AT_ONCE and self._warnings.is_due(
+            (aggregate.id, 'more')
+        ):
             LOG.warning(
                 'Aggregate %(aggregate)s has %(more)d more keys that are '
                 'skipped.',

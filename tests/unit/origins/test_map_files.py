@@ -242,22 +242,26 @@ class BrokenTest(MapFilesTest):
         )
 
     def test_said_once(self):
-        """It is said once for each content, and again once it was good."""
-        self.write('nonsense')
-        self.files.read()
-        self.assertEqual(1, len(self.said()))
-        self.write('nonsense')
-        self.files.read()
-        self.assertEqual(0, len(self.said()))
-        self.write('nonsens?')
-        self.files.read()
-        self.assertEqual(1, len(self.said()))
-        self.write(costs(5000))
-        self.files.read()
-        self.said()
-        self.write('nonsens?')
-        self.files.read()
-        self.assertEqual(1, len(self.said()))
+        """It is said once for each content, if that is broken otherwise."""
+        for content, said in (
+            ('nonsense', 1),
+            ('nonsense', 0),
+            ('[nonsense', 1),
+            ('[nonsens?', 0),
+        ):
+            self.write(content)
+            self.files.read()
+            self.assertEqual(said, len(self.said()), content)
+
+    def test_broken_all_the_time(self):
+        """What a file has is not said again for a while, good or not."""
+        texts = ('nonsense', networks(paris=['nowhere']), costs(5000))
+        for text in texts * 3:
+            self.write(text)
+            self.files.read()
+        output = self.log.output
+        self.assertEqual(1, output.count('is not JSON'))
+        self.assertEqual(1, output.count('it is no prefix'))
 
     def test_repaired(self):
         """Once it is repaired all files count as they are then."""
@@ -335,8 +339,10 @@ class BrokenTest(MapFilesTest):
         self.write(costs(9000))
         merge = map_files.map_file.merge
         self.patch(map_files.map_file, 'merge', lambda documents: 1 / 0)
-        self.files.read()
-        self.assertIn('The map files stay as they were', self.log.output)
+        for _ in range(3):
+            self.files.read()
+        said = 'The map files stay as they were'
+        self.assertEqual(1, self.log.output.count(said))
         self.patch(map_files.map_file, 'merge', merge)
         self.files.read()
         self.assertEqual({'par-01': 9.0}, self.rtts())

@@ -226,6 +226,15 @@ class FollowTest(base.TestCase):
         self.assertEqual(11, self.log.output.count('Aggregate 2'))
         self.assertIn('has 991 more keys that are skipped', self.log.output)
 
+    def test_always_other_bad_values(self):
+        """That there are more is said once, whichever keys they are."""
+        for start in range(0, 1000, 100):
+            keys = {f'edge:rtt:{start + it}': 'x' for it in range(100)}
+            self.manager.update_aggregates(
+                base.aggregate(2, {**LYO, **keys}, ['lyo-1'])
+            )
+        self.assertEqual(1, self.log.output.count('more keys'))
+
     def test_host_of_a_server(self):
         """Where a server is is known where the scheduler tracks servers."""
         self.assertIsNone(self.watch.host_of(base.UUID))

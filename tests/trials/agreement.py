@@ -71,4 +71,7 @@ def agrees(explained, seen):
     if explained.sites:
         return seen.site in explained.sites
     told = explained.refusal[:_TOLD_CHARS] or 'No edge site'
-    return seen.site is None and (seen.reason is None or told in seen.reason)
+    return seen.site is None and (
+        # The API begins its sentences in upper case.
+        seen.reason is None or told.lower() in seen.reason.lower()
+    )

@@ -45,8 +45,10 @@ def growth(points, settled_s):
     if not later or later[-1][0] - settled_s < 2 * MINUTE_S:
         return None
     end_s = later[-1][0]
+    # There may be hardly one point a minute.
+    start_s = later[0][0]
     first = statistics.fmean(
-        kb for at_s, kb in later if at_s < settled_s + MINUTE_S
+        kb for at_s, kb in later if at_s < start_s + MINUTE_S
     )
     last = statistics.fmean(
         kb for at_s, kb in later if at_s > end_s - MINUTE_S
@@ -69,12 +71,14 @@ def own_kb(pid):
     return sum(int(amounts[it].split()[0]) for it in _OWN if it in amounts)
 
 
+def record(service):
+    """Return where tools/cloud has written how a service was started."""
+    return base.FOLDER / 'processes' / f'{service}.json'
+
+
 def workers(service):
     """Return the process IDs of a service's workers, the first one first."""
-    record = json.loads(
-        (base.FOLDER / 'processes' / f'{service}.json').read_text()
-    )
-    leader = record['pid']
+    leader = json.loads(record(service).read_text())['pid']
     # Each thread has those that it has forked.
     children = pathlib.Path(f'/proc/{leader}/task').glob('*/children')
     return sorted(
@@ -82,27 +86,39 @@ def workers(service):
     )
 
 
+def traced(folder, pid, began_s):
+    """Return what a worker wrote down of what is ours, as points are.
+
+    :param folder: where it did; see tracing/sitecustomize.py
+    :param began_s: what the seconds count from
+    """
+    path = folder / f'{pid}.json'
+    lines = path.read_text().splitlines() if path.exists() else []
+    return [(it['at_s'] - began_s, it['kb']) for it in map(json.loads, lines)]
+
+
 class Meter(threading.Thread):
     """Reads every few seconds how much memory processes have.
 
     :param processes: process IDs by what they are called
     :ivar points: seconds and kB of each, in order
+    :ivar began_s: what the seconds count from, by ``time.monotonic()``
     """
 
     def __init__(self, processes):
         super().__init__(name='meter', daemon=True)
         self._processes = processes
         self._ended = threading.Event()
-        self._began = time.monotonic()
+        self.began_s = time.monotonic()
         self.points = {name: [] for name in processes}
 
     def run(self):
-        due = self._began
+        due = self.began_s
         while not self._ended.wait(max(0.0, due - time.monotonic())):
             for name, pid in self._processes.items():
                 kb = own_kb(pid)
                 if kb is not None:
-                    at_s = time.monotonic() - self._began
+                    at_s = time.monotonic() - self.began_s
                     self.points[name].append((at_s, kb))
             due += INTERVAL_S
 

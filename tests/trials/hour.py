@@ -26,14 +26,20 @@ UPDATES = 500
 
 PREFIX = 'soak-'
 _THREADS = 32
+_UPDATERS = 4
 _DWELL_S = 8
 _LIST_S = 1
 # What takes longer is counted as lost.
-_PATIENCE_S = 90
+# Whoever deletes a server while it is built makes Nova shun the host.
+_PATIENCE_S = 300
 _SEED = 1968
 CITIES = ('city-1', 'city-2', 'city-3')
+# Whose figures are still while somebody looks.
+SEEN = ('soak-seen-1', 'soak-seen-2', 'soak-seen-3')
 # In the map file, and in no aggregate.
 MAPPED = 'soak-mapped'
+# What matters to all origins.
+_OF_ALL = ('edge:status', 'edge:prefixes', 'edge:rtt_default')
 _STALE_S = 7200
 _MAP_S = 12
 
@@ -120,14 +126,15 @@ class Hour:
     :param servers: Servers
     :param map_file: the path of a map file that schedulers read; None: none
     :ivar tally: what was done
-    :ivar unchanging: whoever holds it sees no metadata change
+    :ivar still: whoever holds it sees nothing change of the origins SEEN, nor
+        of what matters to all origins
     """
 
     def __init__(self, cloud, servers, map_file=None):
         self.cloud = cloud
         self.servers = servers
         self.tally = Tally()
-        self.unchanging = threading.Lock()
+        self.still = threading.Lock()
         self._map_file = map_file
         self._ended = threading.Event()
         self._random = random.Random(_SEED)
@@ -136,7 +143,9 @@ class Hour:
             (self._migrate, self._live_migrate, self._resize, self._shelve)
         )
         self._pool = concurrent.futures.ThreadPoolExecutor(_THREADS)
-        self._changes = iter(_changes(random.Random(_SEED)))
+        self._updaters = concurrent.futures.ThreadPoolExecutor(_UPDATERS)
+        self._changes = _changes(random.Random(_SEED))
+        self._choosing = threading.Lock()
         self._threads = []
         compute = cloud.openstack.compute
         self._flavors = {it.name: it.id for it in compute.flavors()}
@@ -169,10 +178,19 @@ class Hour:
         self._flavors[BAD] = flavor.id
         for number, site in enumerate(self.cloud.sites):
             self.cloud.set_metadata(
-                site, prefixes=f'198.18.{number}.0/24,198.18.{number}.0/25'
+                site,
+                prefixes=f'198.18.{number}.0/24,198.18.{number}.0/25',
+                **{f'rtt:{origin}': str(4 + number) for origin in SEEN},
             )
         if self._map_file is not None:
             self._map_file.write_text(good_map(self._project))
+        # A build that succeeds takes back that Nova shuns a host for those
+        # that failed, be that in an earlier run.
+        for service in compute.services(binary='nova-compute'):
+            booted = self.boot('first', {}, host=service.host)
+            server = booted.body['server']['id']
+            self.servers.wait_booted(server)
+            self.cloud.delete(server)
 
     def _restore(self):
         """Leave the cloud as it was."""
@@ -200,7 +218,7 @@ class Hour:
         """Begin all of it."""
         tasks = [
             (60 / BOOTS, lambda: self._pool.submit(self._live)),
-            (60 / UPDATES, self._update),
+            (60 / UPDATES, lambda: self._updaters.submit(self._update)),
         ]
         if self._map_file is not None:
             versions = itertools.cycle(maps(self._project))
@@ -219,6 +237,7 @@ class Hour:
         self._ended.set()
         for thread in self._threads:
             thread.join()
+        self._updaters.shutdown(cancel_futures=True)
         self._pool.shutdown(cancel_futures=True)
 
     def _repeat(self, interval_s, task):
@@ -228,8 +247,11 @@ class Hour:
             due_s += interval_s
             task()
 
-    def boot(self, name, hints, flavor=TINY):
-        """Ask for a server; return the Call."""
+    def boot(self, name, hints, flavor=TINY, **more):
+        """Ask for a server; return the Call.
+
+        :param more: what else is said of the server
+        """
         return self.cloud.call(
             'POST',
             'compute',
@@ -240,6 +262,7 @@ class Hour:
                     'flavorRef': self._flavors[flavor],
                     'imageRef': self._image,
                     'networks': 'none',
+                    **more,
                 },
                 'OS-SCH-HNT:scheduler_hints': hints,
             },
@@ -331,16 +354,26 @@ class Hour:
         )
         return self.act(server, 'unshelve')
 
+    def _next_change(self):
+        with self._choosing:
+            return next(self._changes)
+
     def _update(self):
-        site = self._random.choice(list(self.cloud.sites))
-        kind, change = next(self._changes)
-        with self.unchanging:
+        """Change an aggregate; while somebody looks, what does not matter."""
+        kind, change = self._next_change()
+        while _is_seen(change) and not self.still.acquire(blocking=False):
+            kind, change = self._next_change()
+        try:
+            site = self._random.choice(list(self.cloud.sites))
             call = self.cloud.call(
                 'POST',
                 'compute',
                 f'/os-aggregates/{self.cloud.sites[site]}/action',
                 {'set_metadata': {'metadata': change}},
             )
+        finally:
+            if _is_seen(change):
+                self.still.release()
         self.tally.add(f'update, {kind}', call.status)
 
 
@@ -382,7 +415,7 @@ def _changes(choice):
     """Yield changes of metadata without end, each with what sort it is."""
     while True:
         rtt_ms = round(choice.uniform(1, 40), 1)
-        city = choice.choice(CITIES)
+        city = choice.choice((*CITIES, choice.choice(SEEN)))
         kind = choice.choices(('plain', 'dated', 'old', 'bad'), (4, 4, 1, 1))
         if kind == ['plain']:
             change = {f'edge:rtt:{city}': str(rtt_ms)}
@@ -394,6 +427,12 @@ def _changes(choice):
         else:
             change = _bad(choice)
         yield kind[0], change
+
+
+def _is_seen(change):
+    """Return whether metadata matters to those who look."""
+    seen = {f'edge:rtt:{origin}' for origin in SEEN}
+    return not seen.union(_OF_ALL).isdisjoint(change)
 
 
 def _dated(rtt_ms, at_s):

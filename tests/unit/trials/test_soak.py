@@ -99,6 +99,13 @@ class GrowthTest(base.TestCase):
         self.assertAlmostEqual((102400 + 875) / 1024, it.last_mb, 2)
         self.assertAlmostEqual(0.54, it.pct, 2)
 
+    def test_few_points(self):
+        """A minute in which nobody looked is no matter."""
+        points = [(at, 1000 + at) for at in range(280, 900, 85)]
+        it = growth.growth(points, 300)
+        self.assertAlmostEqual((1000 + 365) / 1024, it.first_mb)
+        self.assertAlmostEqual((1000 + 875) / 1024, it.last_mb)
+
     def test_one_burst(self):
         """A single high reading is no growth of the mean beyond its share."""
         points = [(at, 1000) for at in range(300, 900, 10)]
@@ -170,6 +177,7 @@ class AgreementTest(base.TestCase):
         explained = agreement.Explanation(refusal=why)
         for seen, is_so in (
             (agreement.Outcome(None, f'No valid host. {why}.'), True),
+            (agreement.Outcome(None, f'{why.capitalize()}; say 20.'), True),
             (agreement.Outcome(None, 'No edge site'), False),
             (agreement.Outcome('a'), False),
         ):

@@ -180,14 +180,8 @@ class Processes:
             )
 
     def restart(self, name: str) -> None:
-        """Stop a service and start it again as it was."""
-        names = self.names()
-        if not names:
-            raise errors.CloudError('No cloud is up.')
-        if name not in names:
-            raise errors.CloudError(
-                f'There is no service {name}. There are: {", ".join(names)}.'
-            )
+        """Stop a service and start it again as it was, killed or not."""
+        self._check_is_known(name)
         record = json.loads(self._record(name).read_text())
         self._stop(name)
         self.start(
@@ -198,6 +192,37 @@ class Processes:
                 record['service']['folder'],
             )
         )
+
+    def kill(self, name: str) -> None:
+        """End a service and its workers at once, as a crash does.
+
+        It stays on record: :meth:`restart` brings it back.
+        """
+        self._check_is_known(name)
+        self._kill_members([name])
+
+    def kill_worker(self, name: str) -> None:
+        """End one worker of a service at once, and not the service itself.
+
+        :raises CloudError: it has none
+        """
+        self._check_is_known(name)
+        leader = self.pid(name)
+        workers = [pid for pid in self._members(name) if pid != leader]
+        if not workers:
+            raise errors.CloudError(
+                f'{name} has no worker. Start it, or kill the service itself.'
+            )
+        self._send(name, workers[0], signal.SIGKILL)
+
+    def _check_is_known(self, name: str) -> None:
+        names = self.names()
+        if not names:
+            raise errors.CloudError('No cloud is up.')
+        if name not in names:
+            raise errors.CloudError(
+                f'There is no service {name}. There are: {", ".join(names)}.'
+            )
 
     def stop_all(self) -> None:
         """Stop what is on record and what that has started, and nothing else.
@@ -227,6 +252,11 @@ class Processes:
         self._kill([name])
 
     def _kill(self, names: collections.abc.Sequence[str]) -> None:
+        self._kill_members(names)
+        for name in names:
+            self._record(name).unlink()
+
+    def _kill_members(self, names: collections.abc.Sequence[str]) -> None:
         deadline = time.monotonic() + _GRACE_S
         while left := [
             (name, pid) for name in names for pid in self._members(name)
@@ -236,8 +266,6 @@ class Processes:
             for name, pid in left:
                 self._send(name, pid, signal.SIGKILL)
             time.sleep(0.02)
-        for name in names:
-            self._record(name).unlink()
 
     def _send(self, name: str, pid: int, signal_number: int) -> None:
         """Signal a process if it is, at that very moment, of a service."""

@@ -122,6 +122,46 @@ class StopTest(base.TestCase):
         self.assertEqual([], self.cloud.names())
 
 
+class KillTest(base.TestCase):
+    """What crashes on purpose can be brought back."""
+
+    def test_service(self):
+        """A service is gone with its workers, and comes back as it was."""
+        stranger = self.start('compute')
+        pid = self.start('api', *WITH_WORKERS)
+        self.eventually(lambda: len(base.session(pid)) == 4)
+        self.cloud.kill('api')
+        self.assertEqual(set(), base.session(pid))
+        self.assertIsNone(self.cloud.pid('api'))
+        self.assertTrue(base.is_running(stranger))
+        again = self.restart('api')
+        self.assertEqual(again, self.cloud.pid('api'))
+        self.eventually(lambda: len(base.session(again)) == 4)
+
+    def test_worker(self):
+        """Of a service one worker goes, and never the service itself."""
+        pid = self.start('api', 'sh', '-c', 'sleep 60 & sleep 60 & wait')
+        self.eventually(lambda: len(base.session(pid)) == 3)
+        for left in (2, 1):
+            self.cloud.kill_worker('api')
+            self.eventually(
+                lambda left=left: len(base.session(pid) - {pid}) == left - 1
+            )
+            if left == 2:
+                self.assertEqual(pid, self.cloud.pid('api'))
+
+    def test_nothing_to_kill(self):
+        """Who has no worker, or is not there, is told so."""
+        self.start('api')
+        for kill, name, text in (
+            (self.cloud.kill_worker, 'api', 'api has no worker.'),
+            (self.cloud.kill, 'x', 'There is no service x.'),
+            (self.cloud.kill_worker, 'x', 'There is no service x.'),
+        ):
+            error = self.assertRaises(errors.CloudError, kill, name)
+            self.assertTrue(str(error).startswith(text))
+
+
 class StartTest(base.TestCase):
     def test_output(self):
         """All that a service says is in a log of its name, run after run."""

@@ -1,0 +1,151 @@
+# SPDX-License-Identifier: Apache-2.0
+"""WHAT DO THE RUNS SAY? Medians, tables, and rules that were broken.
+
+::
+
+    python -m tests.trials.table ours.json stock.json
+
+prints them side by side, as a table for the documentation.
+"""
+
+import json
+import pathlib
+import statistics
+import sys
+
+COLUMNS = (
+    'active',
+    'error',
+    'mute',
+    'stuck',
+    'lost',
+    'refused',
+    'leaked',
+    'left_over',
+    'outside',
+    'stale',
+    'unlearned',
+    'unmapped',
+    'updates',
+    'updates_refused',
+    'complaints',
+    'failures',
+    'recovery_s',
+    'seconds',
+)
+# What must not be more than stock Nova has.
+COMPARED = ('stuck', 'lost', 'mute', 'leaked', 'left_over')
+
+
+def median(values):
+    """Return the median; None where half of the values are none."""
+    known = [float('inf') if it is None else it for it in values]
+    middle = statistics.median(known) if known else None
+    return None if middle == float('inf') else middle
+
+
+def medians(results, fault):
+    """Return the medians of the trials of a fault, by name of a count."""
+    trials = [
+        it
+        for it in results['trials']
+        if it['fault'] == fault and 'failed' not in it
+    ]
+    return {name: median([it.get(name) for it in trials]) for name in COLUMNS}
+
+
+def faults(results):
+    return list(dict.fromkeys(it['fault'] for it in results['trials']))
+
+
+def line(counts):
+    """Return what one trial came to, in a line."""
+    if 'failed' in counts:
+        return f'{counts["run"]} {counts["fault"]}: {counts["failed"]}'
+    figures = ' '.join(
+        f'{name}={counts[name]}' for name in COLUMNS if counts.get(name)
+    )
+    return f'{counts["run"]} {counts["fault"]}: {figures}'
+
+
+def of_runs(results):
+    """Return a table of the medians, a fault a line."""
+    return _grid(
+        ['fault', *COLUMNS],
+        [
+            [fault, *map(_shown, medians(results, fault).values())]
+            for fault in faults(results)
+        ],
+    )
+
+
+def compared(ours, stock):
+    """Return the medians of both side by side: ours / those of stock Nova."""
+    names = [
+        it for it in COLUMNS if it not in ('seconds', 'unlearned', 'unmapped')
+    ]
+    rows = []
+    for fault in faults(ours):
+        mine, others = medians(ours, fault), medians(stock, fault)
+        rows.append(
+            [
+                fault,
+                *(
+                    f'{_shown(mine[it])} / {_shown(others[it])}'
+                    for it in names
+                ),
+            ]
+        )
+    return _grid(['fault', *names], rows)
+
+
+def broken_rules(results):
+    """Return a sentence for each rule that edge-filters did not keep."""
+    sentences = []
+    for it in results['trials']:
+        where = f'Run {it["run"] + 1}, {it["fault"]}'
+        if 'failed' in it:
+            sentences.append(f'{where}: the trial failed: {it["failed"]}.')
+        elif results['edge_filters']:
+            sentences += [
+                f'{where}: {it[name]} {what}.'
+                for name, what in (
+                    ('outside', 'servers are outside of their budgets'),
+                    ('mute_unplaced', 'servers are in ERROR without a reason'),
+                    ('unmapped', 'servers miss what the map file said'),
+                    ('failures', 'tracebacks lead through edge_filters'),
+                )
+                if it[name]
+            ]
+    return sentences
+
+
+def _shown(value):
+    if value is None:
+        return '-'
+    return f'{value:g}'
+
+
+def _grid(head, rows):
+    """Return a simple table of reStructuredText."""
+    widths = [
+        max(len(row[number]) for row in (head, *rows))
+        for number in range(len(head))
+    ]
+    rule = '  '.join('=' * width for width in widths)
+    body = [
+        '  '.join(
+            cell.ljust(width) for cell, width in zip(row, widths, strict=True)
+        ).rstrip()
+        for row in (head, *rows)
+    ]
+    return '\n'.join([rule, body[0], rule, *body[1:], rule])
+
+
+def main(paths):
+    ours, stock = (json.loads(pathlib.Path(it).read_text()) for it in paths)
+    print(compared(ours, stock))
+
+
+if __name__ == '__main__':
+    main(sys.argv[1:])

@@ -1,0 +1,69 @@
+# SPDX-License-Identifier: Apache-2.0
+
+import docutils.core
+
+from tests.trials import table
+from tests.unit import base
+
+
+def results(*trials, edge_filters=True):
+    counts = dict.fromkeys((*table.COLUMNS, 'mute_unplaced'), 0)
+    return {
+        'edge_filters': edge_filters,
+        'trials': [counts | {'run': 0, 'fault': 'none'} | it for it in trials],
+    }
+
+
+class MedianTest(base.TestCase):
+    def test_median(self):
+        """The one in the middle counts, and none is the largest of all."""
+        for values, expected in (
+            ([3, 1, 2], 2),
+            ([1, 2], 1.5),
+            ([1, None, 2], 2),
+            ([None, 1, None], None),
+            ([], None),
+        ):
+            self.assertEqual(expected, table.median(values))
+
+    def test_failed_trial(self):
+        """A trial that could not be finished does not count."""
+        runs = results(
+            {'active': 30},
+            {'active': 0, 'failed': 'OSError: Placement'},
+            {'active': 40},
+        )
+        self.assertEqual(35, table.medians(runs, 'none')['active'])
+
+
+class TableTest(base.TestCase):
+    def test_is_rst(self):
+        """It may be put into a page as it is."""
+        runs = results({'active': 31, 'recovery_s': None}, {'fault': 'broker'})
+        for text in (table.of_runs(runs), table.compared(runs, runs)):
+            page = docutils.core.publish_string(
+                text, settings_overrides={'halt_level': 2}
+            )
+            self.assertIn(b'broker', page)
+        self.assertIn('31 / 31', text)
+        self.assertIn('- / -', text)
+
+
+class RulesTest(base.TestCase):
+    def test_kept(self):
+        """Servers that stay in BUILD, or a stale one, break no rule."""
+        runs = results({'stuck': 2, 'mute': 1, 'leaked': 3, 'stale': 1})
+        self.assertEqual([], table.broken_rules(runs))
+
+    def test_broken(self):
+        """Each rule that is broken is named, with where it was."""
+        for name in ('outside', 'mute_unplaced', 'failures', 'unmapped'):
+            (sentence,) = table.broken_rules(results({'run': 2, name: 4}))
+            self.assertTrue(sentence.startswith('Run 3, none: 4 '), sentence)
+        (sentence,) = table.broken_rules(results({'failed': 'OSError: no'}))
+        self.assertIn('OSError: no', sentence)
+
+    def test_stock(self):
+        """Stock Nova is compared with; it has none of these to keep."""
+        runs = results({'mute_unplaced': 4}, edge_filters=False)
+        self.assertEqual([], table.broken_rules(runs))

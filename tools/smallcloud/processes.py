@@ -182,16 +182,19 @@ class Processes:
     def restart(self, name: str) -> None:
         """Stop a service and start it again as it was, killed or not."""
         self._check_is_known(name)
-        record = json.loads(self._record(name).read_text())
-        self._stop(name)
-        self.start(
-            Service(
-                name,
-                tuple(record['service']['argv']),
-                record['service']['env'],
-                record['service']['folder'],
-            )
+        self.replace(self.service(name))
+
+    def service(self, name: str) -> Service:
+        """Return a service on record as it was started."""
+        record = json.loads(self._record(name).read_text())['service']
+        return Service(
+            name, tuple(record['argv']), record['env'], record['folder']
         )
+
+    def replace(self, service: Service) -> None:
+        """Stop a service and start another in its place."""
+        self._stop(service.name)
+        self.start(service)
 
     def kill(self, name: str) -> None:
         """End a service and its workers at once, as a crash does.

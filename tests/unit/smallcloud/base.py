@@ -73,6 +73,10 @@ class TestCase(base.TestCase):
         self.cloud.restart(name)
         return self._clean_up_after(name)
 
+    def replace(self, service):
+        self.cloud.replace(service)
+        return self._clean_up_after(service.name)
+
     def change_record(self, name, **changes):
         path = self.place.records / f'{name}.json'
         path.write_text(json.dumps(json.loads(path.read_text()) | changes))

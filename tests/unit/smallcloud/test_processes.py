@@ -206,6 +206,21 @@ class StartTest(base.TestCase):
         self.assertEqual(set(), base.session(before))
         self.assertEqual(after, self.cloud.pid('api'))
 
+    def test_replace(self):
+        """A service is replaced by another, and that one by it again."""
+        log = self.cloud.log('api')
+        before = self.start('api', 'sh', '-c', 'echo one; sleep 60')
+        one = self.cloud.service('api')
+        self.eventually(lambda: log.read_text() == 'one\n')
+        self.replace(
+            processes.Service('api', ('sh', '-c', 'echo other; sleep 60'))
+        )
+        self.assertEqual(set(), base.session(before))
+        self.eventually(lambda: log.read_text() == 'one\nother\n')
+        self.replace(one)
+        self.eventually(lambda: log.read_text() == 'one\nother\none\n')
+        self.assertEqual(one, self.cloud.service('api'))
+
     def test_restart_without_leader(self):
         """Workers whose service was killed are asked to end, too."""
         script = (

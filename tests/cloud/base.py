@@ -49,9 +49,10 @@ def environment(user='admin'):
     }
 
 
-def connect(**options):
-    """Return a connection to the cloud, as its administrator.
+def connect(user='admin', **options):
+    """Return a connection to the cloud.
 
+    :param user: a cloud of ``clouds.yaml``
     :param options: more than ``clouds.yaml`` says of it
     :raises AssertionError: if there is none
     """
@@ -61,12 +62,12 @@ def connect(**options):
         # Its message bus carries the objects of one release.
         raise AssertionError(f'No Nova {release} is up: tools/cloud up')
     return openstack.connection.from_config(
-        cloud='admin',
+        cloud=user,
         options=None,
         load_yaml_config=True,
         config=openstack.config.OpenStackConfig(
             config_files=[str(FOLDER / 'clouds.yaml')]
-        ).get_one('admin', **options),
+        ).get_one(user, **options),
     )
 
 
@@ -85,3 +86,24 @@ class TestCase(base.BaseTestCase):
             aggregate,
             {f'edge:{key}': value for key, value in metadata.items()},
         )
+
+    def boot(self, hints):
+        """Return the host that a server comes to, or why it does not.
+
+        :raises openstack.exceptions.HttpException: nova-api refuses it
+        """
+        compute = self.openstack.compute
+        server = compute.create_server(
+            name='whither',
+            flavor_id=compute.find_flavor('m1.tiny').id,
+            image_id=self.openstack.image.find_image('ubuntu').id,
+            networks='none',
+            scheduler_hints=hints,
+        )
+        try:
+            return compute.wait_for_server(server, interval=0.2).compute_host
+        except openstack.exceptions.ResourceFailure:
+            return compute.get_server(server).fault['message']
+        finally:
+            compute.delete_server(server)
+            compute.wait_for_delete(server, interval=0.2)

@@ -410,21 +410,7 @@ class CredentialTest(base.TestCase):
 
         :param hints: those of ``edge:``
         """
-        compute = self.openstack.compute
-        server = compute.create_server(
-            name='whither',
-            flavor_id=compute.find_flavor('m1.tiny').id,
-            image_id=self.openstack.image.find_image('ubuntu').id,
-            networks='none',
-            scheduler_hints={f'edge:{k}': v for k, v in hints.items()},
-        )
-        try:
-            return compute.wait_for_server(server, interval=0.2).compute_host
-        except openstack.exceptions.ResourceFailure:
-            return compute.get_server(server).fault['message']
-        finally:
-            compute.delete_server(server)
-            compute.wait_for_delete(server, interval=0.2)
+        return super().boot({f'edge:{k}': v for k, v in hints.items()})
 
     def findings(self):
         """Return what openstack edge check finds of sites."""

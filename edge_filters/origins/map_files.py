@@ -20,12 +20,16 @@ LOG = logging.getLogger(__name__)
 
 LOOK_INTERVAL_S = 5
 
-# How large a file may be; a million prefixes are a tenth of it.
-MAX_BYTES = 256 * 1024 * 1024
+# How large a file may be: twice a million prefixes. While it is read it takes
+# up to thirty times as much of memory.
+MAX_BYTES = 64 * 1024 * 1024
 
 # When a file was written, or its rights, its size, and which file it is; None:
 # there is none.
 _Look = tuple[int, int, int, int] | None
+
+# What there is to say: with what content of a file, at what level.
+_Complaints = collections.abc.Mapping[tuple[str, int], int]
 
 
 class MapFiles:
@@ -46,10 +50,11 @@ class MapFiles:
         self._outcome: collections.abc.Mapping[str, object] | None = None
         # Those whose maps are in use.
         self._in_use: frozenset[str] = frozenset()
-        # Those that are not, and what was said of them, with what content.
-        self._broken: collections.abc.Mapping[str, tuple[str, int]] = {}
-        # What was said of single entries, and is still so.
-        self._complaints: frozenset[str] = frozenset()
+        # Of those that are not; of single entries of those that are; and what
+        # of it has been said.
+        self._broken: _Complaints = {}
+        self._skipped: _Complaints = {}
+        self._said: set[tuple[str, int]] = set()
         self._warnings = ratelimit.RateLimit()
         self._follower = background.Background(
             'edge-filters-maps', self._follow
@@ -100,6 +105,8 @@ class MapFiles:
     def _read(self) -> None:
         seen = {path: _look(path) for path in self.paths}
         if seen == self._seen:
+            # What was not due may be now.
+            self._complain()
             return
         contents = {path: _content(path) for path in self.paths}
         if seen != {path: _look(path) for path in self.paths}:
@@ -129,7 +136,7 @@ class MapFiles:
     ) -> None:
         """Put what is read in place of what was, if it can be."""
         documents = []
-        broken = {}
+        broken: dict[str, tuple[str, int]] = {}
         for path, content in contents.items():
             try:
                 if isinstance(content, OSError):
@@ -140,71 +147,66 @@ class MapFiles:
                 is_read = isinstance(content, bytes)
                 broken[path] = (str(error), hash(content) if is_read else 0)
         is_kept = not self._in_use.isdisjoint(broken)
-        self._say_broken(broken, is_kept)
-        if is_kept or not (documents or self._in_use):
-            return
-        maps = map_file.merge(documents)
-        self._in_use = frozenset(document.file for document in documents)
-        self._current = maps
-        self._say_read(maps)
-
-    def _say_broken(
-        self,
-        broken: collections.abc.Mapping[str, tuple[str, int]],
-        is_kept: bool,
-    ) -> None:
-        """Say which files are broken, and how, once for each content.
-
-        Whoever writes it may do so all the time: the same is not said often.
-        """
-        for path, what in broken.items():
-            if self._broken.get(path) == what:
-                continue
-            if not self._warnings.is_due(what[0]):
-                continue
-            if is_kept:
-                LOG.warning(
-                    'Map file %s. What the map files said before counts '
-                    'until it is repaired.',
-                    what[0],
-                )
-            else:
-                LOG.warning(
-                    'Map file %s. It is left out until it is repaired.',
-                    what[0],
-                )
-        self._broken = broken
-
-    def _say_read(self, maps: map_file.MapFile) -> None:
-        """Say what is read, and what of it is new to complain about."""
-        table = maps.prefix_table
-        places = [*maps.samples.values(), *maps.host_samples.values()]
-        LOG.info(
-            'The map files are read: %(prefixes)d prefixes, %(figures)d '
-            'figures, %(origins)d origins, %(sites)d sites, %(hosts)d hosts, '
-            '%(projects)d projects.',
-            {
-                'prefixes': len(table),
-                'figures': sum(map(len, places)),
-                'origins': len(maps.origins),
-                'sites': len(maps.samples),
-                'hosts': len(maps.host_samples),
-                'projects': len(maps.projects),
-            },
+        consequence = (
+            'What the map files said before counts until it is repaired'
+            if is_kept
+            else 'It is left out until it is repaired'
         )
-        complaints = {
-            str(problem): logging.WARNING for problem in maps.problems
+        self._broken = {
+            (f'Map file {what}. {consequence}', content): logging.WARNING
+            for what, content in broken.values()
         }
-        if maps.more_problems:
-            more = f'{maps.more_problems} more problems are in the map files'
-            complaints[more] = logging.INFO
-        complaints |= {text: level for level, text in table.complaints()}
+        if not is_kept and (documents or self._in_use):
+            maps = map_file.merge(documents)
+            self._in_use = frozenset(document.file for document in documents)
+            self._current = maps
+            self._skipped = _skipped(maps)
+            _say_read(maps)
+        self._complain()
+
+    def _complain(self) -> None:
+        """Say what is wrong, once for each content.
+
+        Whoever writes it may do so all the time: the same is not said often,
+        but later.
+        """
+        complaints = {**self._broken, **self._skipped}
+        self._said &= complaints.keys()
         for complaint, level in complaints.items():
-            if complaint in self._complaints:
-                continue
-            if self._warnings.is_due(complaint):
-                LOG.log(level, '%s.', complaint)
-        self._complaints = frozenset(complaints)
+            text, _ = complaint
+            if complaint not in self._said and self._warnings.is_due(text):
+                self._said.add(complaint)
+                LOG.log(level, '%s.', text)
+
+
+def _say_read(maps: map_file.MapFile) -> None:
+    places = [*maps.samples.values(), *maps.host_samples.values()]
+    LOG.info(
+        'The map files are read: %(prefixes)d prefixes, %(figures)d figures, '
+        '%(origins)d origins, %(sites)d sites, %(hosts)d hosts, '
+        '%(projects)d projects.',
+        {
+            'prefixes': len(maps.prefix_table),
+            'figures': sum(map(len, places)),
+            'origins': len(maps.origins),
+            'sites': len(maps.samples),
+            'hosts': len(maps.host_samples),
+            'projects': len(maps.projects),
+        },
+    )
+
+
+def _skipped(maps: map_file.MapFile) -> _Complaints:
+    """Return what of maps is left out."""
+    complaints = {
+        (str(problem), 0): logging.WARNING for problem in maps.problems
+    }
+    if maps.more_problems:
+        more = f'{maps.more_problems} more problems are in the map files'
+        complaints[more, 0] = logging.INFO
+    return complaints | {
+        (text, 0): level for level, text in maps.prefix_table.complaints()
+    }
 
 
 def _look(path: str) -> _Look:
@@ -231,7 +233,8 @@ def _content(path: str) -> bytes | OSError:
                 return OSError('it is no regular file')
             if status.st_size > MAX_BYTES:
                 return OSError(f'it has more than {MAX_BYTES // 1024**2} MiB')
-            return file.read()
+            # If it grows now it is read again.
+            return file.read(status.st_size)
     except OSError as error:
         return error
     except ValueError as error:

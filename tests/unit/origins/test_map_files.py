@@ -7,9 +7,11 @@ import pathlib
 import sys
 import threading
 import tracemalloc
+from unittest import mock
 
 import fixtures
 
+from edge_filters import ratelimit
 from edge_filters.latency import sample
 from edge_filters.origins import map_files
 from tests.unit import base
@@ -44,11 +46,13 @@ class MapFilesTest(base.TestCase):
         self.changes = []
         self.lines_said = 0
         self.files = map_files.MapFiles([self.path, self.other, self.path])
-        self.patch(self.files, '_say_read', self._say_read)
+        say_read = map_files._say_read
 
-    def _say_read(self, maps):
-        self.changes.append(maps)
-        map_files.MapFiles._say_read(self.files, maps)
+        def note(maps):
+            self.changes.append(maps)
+            say_read(maps)
+
+        self.patch(map_files, '_say_read', note)
 
     def write(self, text, path=None):
         """Write a file anew, a second after whatever was written last."""
@@ -114,7 +118,7 @@ class ReadTest(MapFilesTest):
         self.assertEqual(
             'Map file /other.json cannot be read: No such file or directory. '
             'It is left out until it is repaired.',
-            self.said()[0],
+            self.said()[-1],
         )
         self.write(costs(5000))
         self.files.read()
@@ -156,9 +160,9 @@ class ReadTest(MapFilesTest):
         self.assertLess(most, 10**6)
         self.assertEqual({'par-01': 4}, self.rtts())
         self.assertEqual(
-            'Map file /maps.json cannot be read: it has more than 256 MiB. It '
+            'Map file /maps.json cannot be read: it has more than 64 MiB. It '
             'is left out until it is repaired.',
-            self.said()[0],
+            self.said()[-1],
         )
 
     def test_unchanged(self):
@@ -262,6 +266,19 @@ class BrokenTest(MapFilesTest):
         output = self.log.output
         self.assertEqual(1, output.count('is not JSON'))
         self.assertEqual(1, output.count('it is no prefix'))
+
+    def test_said_later(self):
+        """What is still so when it may be said again is said then."""
+        clock = mock.Mock(return_value=0.0)
+        self.patch(self.files, '_warnings', ratelimit.RateLimit(clock))
+        for text in ('nonsense', costs(5000), 'nonsense'):
+            self.write(text)
+            self.files.read()
+        self.said()
+        for now_s, said in ((599.0, 0), (600.0, 1), (1200.0, 0)):
+            clock.return_value = now_s
+            self.files.read()
+            self.assertEqual(said, len(self.said()), now_s)
 
     def test_repaired(self):
         """Once it is repaired all files count as they are then."""

@@ -2,12 +2,12 @@
 
 import functools
 import pathlib
-import shutil
-import subprocess
+import sys
 
 import fixtures
 from keystoneauth1 import exceptions
 import openstack
+import yaml
 
 from smallcloud import ini
 from smallcloud import layout
@@ -26,7 +26,6 @@ SITES = ('par-01', 'lyo-01')
 ROLE = 'edge_publisher'
 # What local.conf and stackrc have.
 VARIABLES = {
-    'COMPUTES': SPARE_HOST,
     'EDGE_FILTERS_ORIGINS': 'paris lyon',
     'EDGE_FILTERS_SITES': ' '.join(SITES),
     'EDGE_FILTERS_TRUSTED_PROXIES': layout.ADDRESS,
@@ -43,7 +42,6 @@ OTHERS = """
     iniset $CONF filter_scheduler weight_classes \
         nova.scheduler.weights.all_weighers,another.AnotherWeigher
 """
-COMMAND_TIMEOUT_S = 60
 # Loaded machines take their time to import Nova.
 START_TIMEOUT_S = 180
 
@@ -148,7 +146,7 @@ class DevStackTestCase(base.TestCase):
         said = stack.bash(f'CONF={cls.stack.nova_conf}\n{OTHERS}')
         assert not said, said
         cls.stock = cls.stack.files()
-        cls.stack.run(*cls.phases, **VARIABLES)
+        cls.stack.run(*cls.phases, **VARIABLES, **_client(cls.stack.folder))
         replaced = Services(cls.stack)
         replaced.setUp()
         cls.addClassCleanup(replaced.cleanUp)
@@ -159,23 +157,8 @@ class PluginTest(DevStackTestCase):
 
     @classmethod
     def setUpClass(cls):
+        cls.addClassCleanup(_remove_sites)
         super().setUpClass()
-        cls.addClassCleanup(_remove_sites, cls.admin)
-        environment = base.environment()
-        # What the plugin has openstack do, which is none in its tests.
-        conf_dir = cls.stack.etc / 'edge-filters'
-        subprocess.run(
-            [
-                shutil.which('openstack', path=environment['PATH']),
-                *('edge', 'import'),
-                conf_dir / 'sites.csv',
-                conf_dir / 'figures.csv',
-            ],
-            check=True,
-            env=environment,
-            stdout=subprocess.DEVNULL,
-            timeout=COMMAND_TIMEOUT_S,
-        )
 
     def test_nearest(self):
         """A server comes up at the site that is nearest to its users."""
@@ -234,6 +217,12 @@ class PluginTest(DevStackTestCase):
 class CleanTest(DevStackTestCase):
     phases = (*stack.STACK, 'unstack', 'clean')
 
+    @classmethod
+    def setUpClass(cls):
+        # clean.sh drops the databases.
+        cls.addClassCleanup(_remove_sites)
+        super().setUpClass()
+
     def test_clean(self):
         """After cleaning Nova is what it was, with what others have added."""
         self.assertEqual(self.stock, self.stack.files())
@@ -245,9 +234,22 @@ class CleanTest(DevStackTestCase):
         )
 
 
-def _remove_sites(admin):
-    for name in SITES:
-        if aggregate := admin.compute.find_aggregate(name):
-            for host in aggregate.hosts:
-                admin.compute.remove_host_from_aggregate(aggregate.id, host)
-            admin.compute.delete_aggregate(aggregate.id)
+def _client(folder):
+    """Return what has the plugin speak to the cloud, as variables."""
+    clouds = yaml.safe_load((base.FOLDER / 'clouds.yaml').read_text())
+    clouds['clouds']['devstack-admin'] = clouds['clouds']['admin']
+    path = folder / 'clouds.yaml'
+    path.write_text(yaml.safe_dump(clouds))
+    return {
+        'NOVA_BIN_DIR': str(pathlib.Path(sys.executable).parent),
+        'OS_CLIENT_CONFIG_FILE': str(path),
+    }
+
+
+def _remove_sites():
+    with base.connect() as admin:
+        for name in SITES:
+            if found := admin.compute.find_aggregate(name):
+                for host in found.hosts:
+                    admin.compute.remove_host_from_aggregate(found.id, host)
+                admin.compute.delete_aggregate(found.id)

@@ -16,6 +16,8 @@
 #
 # - SCRATCH: folder with the files of Nova in etc/nova
 # - DEVSTACK_DIR: DevStack, whose functions are run; or empty
+# - NOVA_BIN_DIR: where openstack is; unset: what stands in for it
+# - WRITES_MEANWHILE: section, option and value that others write into nova.conf
 
 set -o errexit
 if [[ -n "$NOUNSET" ]]; then
@@ -23,8 +25,8 @@ if [[ -n "$NOUNSET" ]]; then
 fi
 
 # What is copied back and forth has to be a test's own.
-if [[ "${SCRATCH:?}" != /tmp/?* ]]; then
-    echo "SCRATCH is no folder in /tmp: $SCRATCH" >&2
+if [[ ! -L "${SCRATCH:?}/edge-filters" ]]; then
+    echo "SCRATCH is no folder of a test: $SCRATCH" >&2
     exit 1
 fi
 
@@ -47,6 +49,16 @@ else
     source "$HERE/library.sh"
 fi
 
+# Whoever is waited for may write as long as that.
+function async_wait {
+    echo "async_wait $*" >>"$SCRATCH/calls"
+    if [[ -n "${WRITES_MEANWHILE:-}" ]]; then
+        local words
+        read -ra words <<<"$WRITES_MEANWHILE"
+        iniset "$NOVA_CONF" "${words[@]}"
+    fi
+}
+
 function pip_install {
     echo "pip install $*" >>"$SCRATCH/calls"
 }
@@ -67,7 +79,7 @@ HOSTNAME=stack
 KEYSTONE_SERVICE_URI_V3=http://192.0.2.10/identity/v3
 KILL_PATH=/bin/kill
 NOVA_API_PASTE_INI=$SCRATCH/etc/nova/api-paste.ini
-NOVA_BIN_DIR=$HERE/bin
+NOVA_BIN_DIR=${NOVA_BIN_DIR:-$HERE/bin}
 NOVA_CONF=$SCRATCH/etc/nova/nova.conf
 NOVA_CONF_DIR=$SCRATCH/etc/nova
 NOVA_FILTERS=ComputeFilter,SameHostFilter

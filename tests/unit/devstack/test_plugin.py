@@ -89,6 +89,19 @@ class SchedulerTest(StackTestCase):
         self.assertEqual([','.join(WEIGHERS)], section['weight_classes'])
         self.assertEqual(['enforce'], self.nova('edge_filters')['mode'])
 
+    def test_others_meanwhile(self):
+        """Nothing is added before those have finished who write as well."""
+        self.configure(
+            WRITES_MEANWHILE='filter_scheduler weight_classes theirs.Weigher'
+        )
+        self.assertEqual(
+            ['configure_neutron_nova'], self.stack.calls('async_wait')
+        )
+        self.assertEqual(
+            ['theirs.Weigher,edge_filters.all_weighers'],
+            self.nova('filter_scheduler')['weight_classes'],
+        )
+
     def test_others_are_kept(self):
         """What other plugins have configured before stays, beside ours."""
         edit(

@@ -42,8 +42,13 @@ class Lines(fixtures.Fixture):
         logger.addHandler(handler)
         self.addCleanup(logger.removeHandler, handler)
 
-    def check(self, test):
-        """Check that each is one line, short and plain; forget them."""
+    def check(self, test, most=None):
+        """Check that each is one line, short and plain; forget them.
+
+        :param most: how many there may be; None: any number
+        """
+        if most is not None:
+            test.assertLessEqual(len(self._kept), most)
         for record in self._kept:
             line = record.getMessage()
             test.assertIsNone(record.exc_info, line)

@@ -209,9 +209,10 @@ class ServiceTest(base.TestCase):
         self.assertNotEqual('root', settings['User'])
 
     def test_hardening(self):
-        """Whoever gets hold of it has no machine: it writes no file at all."""
+        """Whoever gets hold of it has no machine: it writes no file of it."""
         lines = (ETC / 'edge-latency-agent.service').read_text().splitlines()
         for line in (
+            'CapabilityBoundingSet=CAP_NET_RAW',
             'LockPersonality=yes',
             'NoNewPrivileges=yes',
             'PrivateDevices=yes',

@@ -312,19 +312,7 @@ class SiteAgentsTest(NetworkTestCase):
 
     def _boot(self):
         """Return where a server of the users of an origin goes."""
-        compute = self.openstack.compute
-        server = compute.create_server(
-            name='whither',
-            flavor_id=compute.find_flavor('m1.tiny').id,
-            image_id=self.openstack.image.find_image('ubuntu').id,
-            networks='none',
-            scheduler_hints={'edge:origin': PING, 'edge:max_rtt_ms': '40'},
-        )
-        try:
-            return compute.wait_for_server(server, interval=0.2).compute_host
-        finally:
-            compute.delete_server(server)
-            compute.wait_for_delete(server, interval=0.2)
+        return self.boot({'edge:origin': PING, 'edge:max_rtt_ms': '40'})
 
     def test_nova_away(self):
         """While Nova is away an agent measures; then it publishes that."""

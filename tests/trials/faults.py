@@ -49,15 +49,23 @@ def main():
         'it has',
     )
     asked = parser.parse_args()
+    results = _known(asked.json) or {
+        'edge_filters': ground.knows_budgets(),
+        'boots': asked.boots,
+        'trials': [],
+    }
+    if (results['edge_filters'], results['boots']) != (
+        ground.knows_budgets(),
+        asked.boots,
+    ):
+        parser.error(
+            f'{asked.json} is of another cloud, or of another number of '
+            'boots: name another file.'
+        )
     services = processes.Processes(layout.Layout())
     cloud = ground.prepare(services)
     # Who was interrupted may have left something behind.
     trial.Trial(cloud, services, breakages.FAULTS['none'], 0, 0).abandon()
-    results = {
-        'edge_filters': ground.knows_budgets(),
-        'boots': asked.boots,
-        'trials': _known(asked.json),
-    }
     known = {(it['run'], it['fault']) for it in results['trials']}
     for run in range(asked.runs):
         for name in asked.fault or breakages.FAULTS:
@@ -103,10 +111,12 @@ def _try(cloud, services, name, run, boots):
 
 
 def _known(path):
+    """Return what a file has of trials that came to an end, or None."""
     if path is None or not path.exists():
-        return []
-    trials = json.loads(path.read_text())['trials']
-    return [it for it in trials if 'failed' not in it]
+        return None
+    results = json.loads(path.read_text())
+    results['trials'] = [it for it in results['trials'] if 'failed' not in it]
+    return results
 
 
 def _write(path, results):

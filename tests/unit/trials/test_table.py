@@ -51,9 +51,15 @@ class TableTest(base.TestCase):
 
 class RulesTest(base.TestCase):
     def test_kept(self):
-        """Servers that stay in BUILD, or a stale one, break no rule."""
-        runs = results({'stuck': 2, 'mute': 1, 'leaked': 3, 'stale': 1})
+        """Servers that stay in BUILD break no rule."""
+        runs = results({'stuck': 2, 'mute': 1, 'leaked': 3})
         self.assertEqual([], table.broken_rules(runs))
+
+    def test_lost_message(self):
+        """A stale one does, unless what tells of changes was lost."""
+        for fault, expected in (('scheduler', 1), ('broker', 0)):
+            runs = results({'fault': fault, 'stale': 1})
+            self.assertEqual(expected, len(table.broken_rules(runs)))
 
     def test_broken(self):
         """Each rule that is broken is named, with where it was."""
@@ -62,6 +68,19 @@ class RulesTest(base.TestCase):
             self.assertTrue(sentence.startswith('Run 3, none: 4 '), sentence)
         (sentence,) = table.broken_rules(results({'failed': 'OSError: no'}))
         self.assertIn('OSError: no', sentence)
+
+    def test_more(self):
+        """The medians, and no single run, are held against stock Nova's."""
+        stock = results({'stuck': 3}, {'stuck': 4}, {'stuck': 4})
+        ours = results({'stuck': 9}, {'stuck': 4}, {'stuck': 2})
+        self.assertEqual([], table.more(ours, stock))
+        (sentence,) = table.more(results({'leaked': 1}), stock)
+        self.assertEqual('none: 1 leaked, of stock Nova 0.', sentence)
+
+    def test_not_in_stock(self):
+        """What stock Nova was not asked is not known to be no more."""
+        stock = results({'fault': 'broker'})
+        self.assertNotEqual([], table.more(results({}), stock))
 
     def test_stock(self):
         """Stock Nova is compared with; it has none of these to keep."""

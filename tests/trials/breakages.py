@@ -40,9 +40,15 @@ class Trial:
 
 
 class Fault:
-    """Nothing breaks: what the others are compared with."""
+    """Nothing breaks: what the others are compared with.
+
+    :ivar down_s: how long it is broken
+    :ivar origin: whose users every other boot is for; None: of any
+    """
 
     name = 'none'
+    down_s = 4.0
+    origin = None
 
     def break_(self, trial):
         """Have it happen."""
@@ -87,15 +93,19 @@ class SiteDown(Fault):
 
     def mend(self, trial):
         for host in trial.cloud.hosts[SITE]:
-            trial.services.restart(f'nova-{host}')
+            if trial.services.pid(f'nova-{host}') is None:
+                trial.services.restart(f'nova-{host}')
         self._force_down(trial, False)
 
     def _force_down(self, trial, is_down):
         call = trial.cloud.call(
             'GET', 'compute', '/os-services?binary=nova-compute'
         )
-        for service in call.body['services']:
-            if service['host'] in trial.cloud.hosts[SITE]:
+        for service in load.done(call).body['services']:
+            if (
+                service['host'] in trial.cloud.hosts[SITE]
+                and service['forced_down'] != is_down
+            ):
                 trial.cloud.call(
                     'PUT',
                     'compute',
@@ -108,6 +118,8 @@ class AggregateGone(Fault):
     """A site's aggregate is deleted, and made again later."""
 
     name = 'aggregate'
+    # What it had: whoever is interrupted mends it next time.
+    _kept = base.FOLDER / 'state' / 'trials-aggregate.json'
 
     def break_(self, trial):
         cloud = trial.cloud
@@ -115,28 +127,27 @@ class AggregateGone(Fault):
             path = f'/os-aggregates/{cloud.sites[SITE]}'
             sent = time.time()
             shown = load.done(cloud.call('GET', 'compute', path))
-            self._metadata = shown.body['aggregate']['metadata']
+            self._kept.write_text(json.dumps(shown.body['aggregate']))
             for host in cloud.hosts[SITE]:
                 _act(cloud, path, {'remove_host': {'host': host}})
             load.done(cloud.call('DELETE', 'compute', path))
             trial.record.remove_site(SITE, sent, time.time())
 
     def mend(self, trial):
+        if not self._kept.exists():
+            return
         cloud = trial.cloud
+        was = json.loads(self._kept.read_text())
         with trial.locks[SITE]:
             sent = time.time()
-            made = cloud.call(
-                'POST',
-                'compute',
-                '/os-aggregates',
-                {'aggregate': {'name': SITE}},
-            )
-            cloud.sites[SITE] = load.done(made).body['aggregate']['id']
-            path = f'/os-aggregates/{cloud.sites[SITE]}'
-            _act(cloud, path, {'set_metadata': {'metadata': self._metadata}})
-            for host in cloud.hosts[SITE]:
+            found = _aggregate(cloud)
+            path = f'/os-aggregates/{found["id"]}'
+            cloud.sites[SITE] = found['id']
+            cloud.hosts[SITE] = was['hosts']
+            _act(cloud, path, {'set_metadata': {'metadata': was['metadata']}})
+            for host in set(was['hosts']) - set(found['hosts'] or ()):
                 _act(cloud, path, {'add_host': {'host': host}})
-            for key, rtt_ms in self._metadata.items():
+            for key, rtt_ms in was['metadata'].items():
                 if key.startswith('edge:rtt:'):
                     trial.record.add(
                         SITE,
@@ -145,15 +156,19 @@ class AggregateGone(Fault):
                             float(rtt_ms.split()[0]), sent, time.time()
                         ),
                     )
+        self._kept.unlink()
 
 
 class Rubbish(Fault):
     """The map file is overwritten, and then replaced, by what is no map.
 
-    Other rubbish in each run. The schedulers look at it every five seconds.
+    Other rubbish in each run. The schedulers look at it every five seconds,
+    so that each of them finds both.
     """
 
     name = 'map-file'
+    down_s = 12.0
+    origin = MAPPED
     kinds = (
         b'\x00\xff\xfe\x80' * 1000,
         b'',
@@ -169,7 +184,7 @@ class Rubbish(Fault):
             for number in (0, 1)
         )
         MAP.write_bytes(first)
-        time.sleep(2.5)
+        time.sleep(self.down_s / 2)
         _replace_map(second)
 
     def mend(self, trial):
@@ -202,6 +217,17 @@ def _replace_map(content):
     os.replace(new, MAP)
 
 
+def _aggregate(cloud):
+    """Return the aggregate of the site that suffers; make it if need be."""
+    known = load.done(cloud.call('GET', 'compute', '/os-aggregates'))
+    for it in known.body['aggregates']:
+        if it['name'] == SITE:
+            return it
+    body = {'aggregate': {'name': SITE}}
+    made = load.done(cloud.call('POST', 'compute', '/os-aggregates', body))
+    return made.body['aggregate'] | {'hosts': []}
+
+
 def _act(cloud, path, action):
     return load.done(cloud.call('POST', 'compute', f'{path}/action', action))
 
@@ -224,14 +250,14 @@ FAULTS = {
 
 
 def mend_all(trial):
-    """Start whatever is down, and bring back what is missing."""
+    """Start whatever is down, and bring back what is missing.
+
+    Whoever was interrupted may have left any of it.
+    """
     for name in trial.services.names():
         if trial.services.pid(name) is None:
             trial.services.restart(name)
-    if not MAP.exists():
-        write_map()
-    with contextlib.suppress(OSError):
-        known = trial.cloud.call('GET', 'compute', '/os-aggregates')
-        names = {it['name'] for it in load.done(known).body['aggregates']}
-        if SITE not in names:
-            FAULTS['aggregate'].mend(trial)
+    write_map()
+    for fault in ('aggregate', 'computes'):
+        with contextlib.suppress(OSError):
+            FAULTS[fault].mend(trial)

@@ -5,7 +5,8 @@ import collections
 import dataclasses
 
 # Refused: calls. Mute: in ERROR without a reason; unplaced: and without a
-# host. Lost: there is no such server, though Nova said that there will be.
+# host or an allocation. Lost: there is no such server, though Nova said that
+# there will be.
 COUNTED = (
     'refused',
     'active',
@@ -14,9 +15,9 @@ COUNTED = (
     'mute_unplaced',
     'stuck',
     'lost',
-    'outside',
-    'stale',
 )
+# Those of servers that are up, where somebody knows of budgets.
+JUDGED = ('outside', 'stale')
 
 # A reason that edge-filters gives.
 NO_SITE = 'no site will do'
@@ -53,10 +54,12 @@ def count(boots, servers, allocations, decisions, record, site_of):
         of budgets here
     :param record: figures.Record
     :param site_of: the site of each host
-    :returns: counts by name
+    :returns: counts by name; None of what nobody could judge
     """
     by_name = {it['name']: it for it in servers}
-    counts = dict.fromkeys((*COUNTED, 'inside'), 0)
+    allocated = {it for its in allocations.values() for it in its}
+    counts = dict.fromkeys(COUNTED, 0)
+    judged = collections.Counter(dict.fromkeys(JUDGED, 0))
     for boot in boots:
         refused = not 200 <= boot.status < 300
         counts['refused'] += refused
@@ -65,12 +68,15 @@ def count(boots, servers, allocations, decisions, record, site_of):
             counts['lost'] += not refused
             continue
         counts[_state(server)] += 1
-        if _state(server) == 'mute' and not host_of(server):
-            counts['mute_unplaced'] += 1
+        counts['mute_unplaced'] += (
+            _state(server) == 'mute'
+            and not host_of(server)
+            and server['id'] not in allocated
+        )
         if decisions is not None and _state(server) == 'active':
             site = site_of.get(host_of(server))
-            counts[_judge(boot, server, site, decisions, record)] += 1
-    del counts['inside']
+            judged[_judge(boot, server, site, decisions, record)] += 1
+    counts |= {it: None if decisions is None else judged[it] for it in JUDGED}
     counts['leaked'] = len(leaked(servers, allocations))
     return counts
 
@@ -127,34 +133,33 @@ def _state(server):
 def _judge(boot, server, site, decisions, record):
     """Return whether a server is inside or outside of its budget, or stale.
 
-    It is *outside* by what its own scheduler said, or if no figure that there
-    ever was meets its budget, or if nobody says that it was decided on; and
-    *stale* if none does that a scheduler could have had that hears of every
-    change.
+    It is *outside* if no figure that there ever was meets its budget, or if
+    nobody says that it was decided on, or by what its own scheduler said of
+    the site; and *stale* if no figure meets it that a scheduler could have had
+    that hears of every change, or if the scheduler said another one.
     """
     if boot.max_rtt_ms is None:
         return 'inside'
     decided = decisions.get(server['id'], ())
 
-    def meets(rtts_ms):
-        return any(
-            rtt_ms is not None and rtt_ms <= boot.max_rtt_ms
-            for rtt_ms in rtts_ms
-        )
+    def meets(rtt_ms):
+        return rtt_ms is not None and rtt_ms <= boot.max_rtt_ms
 
+    # Of the others that passed the line does not say how far they are.
+    said_ms = [it.rtt_ms for it in decided if it.site == site]
     if (
         site is None
-        or not decided
-        or not meets(it.rtt_ms for it in decided)
-        or not meets(record.ever(site, boot.origin))
+        or all(it.site is None for it in decided)
+        or not all(map(meets, said_ms))
+        or not any(map(meets, record.ever(site, boot.origin)))
     ):
         return 'outside'
     until = max(it.when for it in decided)
-    return (
-        'inside'
-        if meets(record.possible(site, boot.origin, boot.sent, until))
-        else 'stale'
+    possible_ms = record.possible(site, boot.origin, boot.sent, until)
+    is_fresh = any(map(meets, possible_ms)) and (
+        boot.origin in record.measured or possible_ms.issuperset(said_ms)
     )
+    return 'inside' if is_fresh else 'stale'
 
 
 def leaked(servers, allocations):

@@ -45,7 +45,7 @@ def possible(writes, since, until, seen_within_s=SEEN_WITHIN_S):
     """Return the figures that a decision could have.
 
     :param writes: all of one site and origin, as they were sent
-    :param since: when what decides began to look, or later; seconds since
+    :param since: when what decides began to look, or earlier; seconds since
         the epoch
     :param until: when it had decided
     :param seen_within_s: how long a scheduler may not know what is written;
@@ -69,9 +69,13 @@ def possible(writes, since, until, seen_within_s=SEEN_WITHIN_S):
 
 
 class Record:
-    """What was written into every site, for any number of threads."""
+    """What was written into every site, for any number of threads.
 
-    def __init__(self):
+    :param measured: the origins whose figures an agent writes, too
+    """
+
+    def __init__(self, measured=()):
+        self.measured = frozenset(measured)
         self._lock = threading.Lock()
         self._writes = collections.defaultdict(list)
 

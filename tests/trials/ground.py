@@ -3,9 +3,9 @@
 
 import concurrent.futures
 import pathlib
-import socket
 import time
 
+from smallcloud import backing
 from smallcloud import layout
 from smallcloud import processes
 from tests.cloud import base
@@ -56,20 +56,12 @@ def _restart_nova(services):
     for name in names:
         services.restart(name)
     deadline = time.monotonic() + _PATIENCE_S
-    while not _answers(layout.Port.COMPUTE):
+    while not backing.answers(layout.Port.COMPUTE):
         if time.monotonic() > deadline:
             raise OSError(f'nova-api does not answer after {_PATIENCE_S} s')
         time.sleep(0.2)
     # The schedulers come up beside it; the first boots wait for the rest.
     time.sleep(10)
-
-
-def _answers(port):
-    try:
-        socket.create_connection((layout.ADDRESS, port.value), 1).close()
-    except OSError:
-        return False
-    return True
 
 
 def _make_spare_site(cloud):

@@ -37,11 +37,6 @@ class Call:
         """Whether the cloud says that it did what it was asked."""
         return 200 <= self.status < 300
 
-    @property
-    def is_refused(self):
-        """Whether the cloud says that it did not, or could not be asked."""
-        return not self.is_done
-
 
 class Cloud:
     """The cloud that is up, for any number of threads.
@@ -197,5 +192,10 @@ class Pace:
 
 
 def _at(when_s, task):
-    time.sleep(max(0.0, when_s - time.monotonic()))
+    sleep_until(when_s)
     return task()
+
+
+def sleep_until(when_s):
+    """Sleep until a time of ``time.monotonic()``."""
+    time.sleep(max(0.0, when_s - time.monotonic()))

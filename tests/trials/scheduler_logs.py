@@ -24,10 +24,12 @@ class Decision:
 
     :ivar when: seconds since the epoch
     :ivar rtt_ms: of the nearest site that passed; None: it does not say
+    :ivar site: that site; None: the same
     """
 
     when: float
     rtt_ms: float | None
+    site: str | None
 
 
 @dataclasses.dataclass
@@ -82,5 +84,6 @@ def _take(line, said):
             Decision(
                 datetime.datetime.fromisoformat(stamp[1]).timestamp(),
                 float(nearest[2]) if nearest else None,
+                nearest[1] if nearest else None,
             )
         )

@@ -23,7 +23,6 @@ from tests.trials import scheduler_logs
 
 BOOT_S = 11.0
 BREAK_AT_S = 3.7
-DOWN_S = 4.0
 # How long after the last server that came to an end another one may.
 SETTLE_S = ground.RPC_TIMEOUT_S + 10.0
 _MAX_SETTLE_S = 90.0
@@ -35,6 +34,7 @@ _CHECK, _CHECK_MS = 'check', 2.0
 _QUIET, _QUIET_MS, _QUIET_BUDGET_MS = 'quiet', 5.0, 20.0
 _QUIET_CHANGED_MS = 40.0
 _QUIET_BOOTS = 8
+_FAULT_BUDGET_MS = 10.0
 _RECOVERY_S = 60.0
 _CLEAN_S = 60.0
 _LEAVING_S = 10.0
@@ -70,10 +70,11 @@ class Trial:
         self._boots = boots
         self._random = random.Random(f'{run} {fault.name}')
         self._sites = sorted(set(cloud.sites) - {ground.SPARE})
-        self._record = figures.Record()
-        self._locks = {site: threading.Lock() for site in self._sites}
+        self._record = figures.Record([ground.MEASURED])
+        self._locks = collections.defaultdict(threading.Lock)
         self._ended = threading.Event()
-        self._updates = {'updates': 0, 'updates_refused': 0}
+        self._counting = threading.Lock()
+        self._updates = collections.Counter()
         self._prefix = f'trial-{run}-{fault.name}'
         self._knows_budgets = ground.knows_budgets()
         self._suffering = breakages.Trial(
@@ -86,13 +87,20 @@ class Trial:
         self._write_figures()
         said = scheduler_logs.ends()
         with concurrent.futures.ThreadPoolExecutor(8) as pool:
+            began_updating = time.monotonic()
             updates = [pool.submit(self._update, it) for it in self._sites]
             try:
                 counts = self._suffer(pool, said)
             finally:
                 self._ended.set()
                 concurrent.futures.wait(updates)
-        counts |= self._updates
+        lasted_s = time.monotonic() - began_updating
+        done, refused = self._updates[True], self._updates[False]
+        counts |= {
+            'updates': done,
+            'updates_refused': refused,
+            'per_minute': round(60 * (done + refused) / lasted_s),
+        }
         counts['unlearned'] = self._count_unlearned()
         self._note_complaints(counts, said)
         counts |= self._clean_up()
@@ -106,7 +114,7 @@ class Trial:
 
     def _suffer(self, pool, said):
         start_s = time.monotonic() + 1
-        fault = pool.submit(self._break_and_mend, start_s)
+        fault = pool.submit(self._break_and_mend, pool, start_s)
         pace = load.Pace(8)
         asked = pace.start(
             start_s,
@@ -130,9 +138,11 @@ class Trial:
                 origin: self._random.choice(_RTTS_MS) for origin in _ORIGINS
             }
             rtts_ms[_CHECK] = _CHECK_MS + 28 * number
-            self._write(site, rtts_ms)
-        self._cloud.set_metadata(
-            ground.SPARE, **{f'rtt:{_QUIET}': str(_QUIET_MS)}
+            load.done(self._write(site, rtts_ms))
+        load.done(
+            self._cloud.set_metadata(
+                ground.SPARE, **{f'rtt:{_QUIET}': str(_QUIET_MS)}
+            )
         )
         for site, origin, rtts_ms in (
             (breakages.MAP_SITE, breakages.MAPPED, breakages.MAPPED_MS),
@@ -170,29 +180,29 @@ class Trial:
             next_s += interval_s
             rtts_ms = {chance.choice(_ORIGINS): chance.choice(_RTTS_MS)}
             call = self._write(site, rtts_ms)
-            done = 'updates' if call.is_done else 'updates_refused'
-            self._updates[done] += 1
+            with self._counting:
+                self._updates[call.is_done] += 1
 
     def _boot(self, number):
         origin, max_rtt_ms = _MIX[number % len(_MIX)]
+        if self._fault.origin is not None and number % 2:
+            origin, max_rtt_ms = self._fault.origin, _FAULT_BUDGET_MS
         name = f'{self._prefix}-{number}'
         call = self._cloud.boot(name, _hints(origin, max_rtt_ms))
         return census.Boot(name, origin, max_rtt_ms, call.sent, call.status)
 
-    def _break_and_mend(self, start_s):
+    def _break_and_mend(self, pool, start_s):
         """Return how long a good boot took when it was mended."""
-        _sleep_until(start_s + BREAK_AT_S)
+        load.sleep_until(start_s + BREAK_AT_S)
         self._fault.break_(self._suffering)
-        pool = concurrent.futures.ThreadPoolExecutor(1)
         self._changed = pool.submit(self._change_once)
-        pool.shutdown(wait=False)
-        _sleep_until(start_s + BREAK_AT_S + DOWN_S)
+        load.sleep_until(start_s + BREAK_AT_S + self._fault.down_s)
         self._fault.mend(self._suffering)
         return self._recover(time.monotonic())
 
     def _change_once(self):
         """Change, while it is broken, a figure that nobody changes again."""
-        time.sleep(DOWN_S / 2)
+        time.sleep(self._fault.down_s / 2)
         return self._cloud.set_metadata(
             ground.SPARE, **{f'rtt:{_QUIET}': str(_QUIET_CHANGED_MS)}
         )
@@ -395,7 +405,3 @@ def _hints(origin, max_rtt_ms):
     if max_rtt_ms is not None:
         hints['edge:max_rtt_ms'] = str(max_rtt_ms)
     return hints
-
-
-def _sleep_until(when_s):
-    time.sleep(max(0.0, when_s - time.monotonic()))

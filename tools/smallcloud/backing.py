@@ -78,7 +78,7 @@ def start_database(
             folder=str(data),
         )
     )
-    run.wait('database', lambda: _answers(layout.Port.DATABASE))
+    run.wait('database', lambda: answers(layout.Port.DATABASE))
     statements = [
         f"CREATE USER '{_USER}'@'{layout.ADDRESS}' "
         f"IDENTIFIED BY '{password}';",
@@ -140,7 +140,7 @@ def start_broker(
         'ERL_EPMD_PORT': str(layout.Port.ERLANG_NAMES.value),
     }
     run.start(processes.Service('erlang-names', ('epmd',), names))
-    run.wait('erlang-names', lambda: _answers(layout.Port.ERLANG_NAMES))
+    run.wait('erlang-names', lambda: answers(layout.Port.ERLANG_NAMES))
     run.start(
         processes.Service(
             'broker',
@@ -173,10 +173,11 @@ def start_broker(
 
 
 def wait_for_broker(run: processes.Processes) -> None:
-    run.wait('broker', lambda: _answers(layout.Port.BROKER))
+    run.wait('broker', lambda: answers(layout.Port.BROKER))
 
 
-def _answers(port: layout.Port) -> bool:
+def answers(port: layout.Port) -> bool:
+    """Whether somebody listens on a port."""
     try:
         socket.create_connection((layout.ADDRESS, port.value), 1).close()
     except OSError:

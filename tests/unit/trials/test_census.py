@@ -31,7 +31,12 @@ class CensusTestCase(base.TestCase):
         self.record.add('site-1', 'paris', figures.Write(5.0, 0, 0))
         self.record.add('site-2', 'paris', figures.Write(60.0, 0, 0))
         self.decisions = {
-            'id-a': [scheduler_logs.Decision(10.5, 5.0)],
+            'id-a': [scheduler_logs.Decision(10.5, 5.0, 'site-1')],
+        }
+
+    def decide(self, rtt_ms, site='site-1'):
+        self.decisions = {
+            'id-a': [scheduler_logs.Decision(10.5, rtt_ms, site)]
         }
 
     def count(self, boots, servers, allocations=None):
@@ -59,6 +64,14 @@ class StateTest(CensusTestCase):
         ):
             it = server(status=status, host=host, fault=fault)
             self.assertEqual(expected, self.count([boot()], [it]))
+
+    def test_unplaced(self):
+        """A server that has an allocation was placed, if not yet claimed."""
+        it = server(status='ERROR', host=None)
+        self.assertEqual(
+            {'mute': 1, 'leaked': 1},
+            self.count([boot()], [it], {HOST: ['id-a']}),
+        )
 
     def test_no_server(self):
         """What Nova took on and does not know is lost."""
@@ -125,15 +138,31 @@ class BudgetTest(CensusTestCase):
         self.decisions = {}
         outside = {'outside': 1, 'active': 1}
         self.assertEqual(outside, self.count([boot()], [server()]))
-        self.decisions = {'id-a': [scheduler_logs.Decision(10.5, None)]}
+        self.decide(None, None)
         self.assertEqual(outside, self.count([boot()], [server()]))
 
     def test_scheduler_says_so(self):
         """So is one that the scheduler itself says is too far."""
-        self.decisions = {'id-a': [scheduler_logs.Decision(10.5, 20.5)]}
+        self.decide(20.5)
         self.assertEqual(
             {'outside': 1, 'active': 1}, self.count([boot()], [server()])
         )
+
+    def test_another_was_nearest(self):
+        """Of other sites that passed a scheduler does not say how far."""
+        self.decide(2.0, 'site-2')
+        self.assertEqual({'active': 1}, self.count([boot()], [server()]))
+
+    def test_figure_of_its_own(self):
+        """A figure that nobody wrote is stale, but for one of an agent."""
+        self.decide(6.0)
+        self.assertEqual(
+            {'stale': 1, 'active': 1}, self.count([boot()], [server()])
+        )
+        measured = figures.Record(['paris'])
+        measured.add('site-1', 'paris', figures.Write(5.0, 0, 0))
+        self.record = measured
+        self.assertEqual({'active': 1}, self.count([boot()], [server()]))
 
     def test_stale(self):
         """A budget that only a figure met which had changed is told apart."""
@@ -142,13 +171,16 @@ class BudgetTest(CensusTestCase):
             {'stale': 1, 'active': 1}, self.count([boot()], [server()])
         )
         self.record.add('site-1', 'paris', figures.Write(20.0, 9.5, 9.6))
+        self.decide(20.0)
         self.assertEqual({'active': 1}, self.count([boot()], [server()]))
 
     def test_stock(self):
-        """Where nobody knows of budgets none is broken."""
-        self.decisions = None
-        it = server(host=OTHER_HOST)
-        self.assertEqual({'active': 1}, self.count([boot()], [it]))
+        """Where nobody knows of budgets nobody knows what is outside."""
+        counts = census.count(
+            [boot()], [server(host=OTHER_HOST)], {}, None, self.record, SITE_OF
+        )
+        self.assertIsNone(counts['outside'])
+        self.assertIsNone(counts['stale'])
 
 
 class UnlearnedTest(base.TestCase):

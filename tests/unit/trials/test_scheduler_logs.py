@@ -47,8 +47,12 @@ class LogsTest(base.TestCase):
         self.assertEqual(
             {
                 SERVER: [
-                    scheduler_logs.Decision(when, rtt_ms)
-                    for rtt_ms in (None, 2.5, 0.013)
+                    scheduler_logs.Decision(when, rtt_ms, site)
+                    for rtt_ms, site in (
+                        (None, None),
+                        (2.5, 'site-1'),
+                        (0.013, 'site-1'),
+                    )
                 ]
             },
             said.decisions,

@@ -12,10 +12,10 @@ import statistics
 import threading
 import time
 
-from tests.cloud import base
-
 INTERVAL_S = 10
 MINUTE_S = 60
+# How long it has to be looked at once it has settled.
+LEAST_MINUTES = 3
 _OWN = ('Private_Clean', 'Private_Dirty', 'Private_Hugetlb')
 
 
@@ -71,14 +71,11 @@ def own_kb(pid):
     return sum(int(amounts[it].split()[0]) for it in _OWN if it in amounts)
 
 
-def record(service):
-    """Return where tools/cloud has written how a service was started."""
-    return base.FOLDER / 'processes' / f'{service}.json'
+def workers(leader):
+    """Return the process IDs of a service's workers, the first one first.
 
-
-def workers(service):
-    """Return the process IDs of a service's workers, the first one first."""
-    leader = json.loads(record(service).read_text())['pid']
+    :param leader: the process ID of the service
+    """
     # Each thread has those that it has forked.
     children = pathlib.Path(f'/proc/{leader}/task').glob('*/children')
     return sorted(

@@ -23,14 +23,16 @@ import time
 BOOTS = 40
 MOVES = 8
 UPDATES = 500
+# What is counted of that whatever comes of it.
+EXPECTED = {'boot': BOOTS, 'update': UPDATES}
 
 PREFIX = 'soak-'
 _THREADS = 32
 _UPDATERS = 4
 _DWELL_S = 8
 _LIST_S = 1
-# What takes longer is counted as lost.
-# Whoever deletes a server while it is built makes Nova shun the host.
+# What takes longer is counted as lost: whoever deletes a server while it is
+# built makes Nova shun the host.
 _PATIENCE_S = 300
 _SEED = 1968
 CITIES = ('city-1', 'city-2', 'city-3')

@@ -1,11 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
 
+import collections
+import dataclasses
+from unittest import mock
+
 from tests.trials import agreement
 from tests.trials import growth
 from tests.trials import hour
 from tests.trials import repeats
+from tests.trials import soak
 from tests.unit import base
 
+BOOTED = '11111111-2222-3333-4444-555555555555'
 COMPAT = 'edge_filters.scheduler.nova_compat'
 
 
@@ -183,6 +189,130 @@ class AgreementTest(base.TestCase):
         ):
             self.assertEqual(is_so, agreement.agrees(explained, seen), seen)
         self.assertIsNone(agreement.refusal('The cloud does not answer.'))
+
+
+class RulesTest(base.TestCase):
+    """What a soak is held to."""
+
+    NAMES = ('nova-scheduler-1 1', 'nova-scheduler-2 1', 'agent')
+    OURS = 'nova-scheduler-1 1, ours'
+
+    def setUp(self):
+        super().setUp()
+        self.memory_kb = {
+            'nova-scheduler-1 1': (90_000, 90_000),
+            'nova-scheduler-2 1': (90_000, 90_000),
+            'agent': (40_000, 40_000),
+            self.OURS: (80, 80),
+        }
+        self.done = {'boot': 600, 'update, plain': 5999, 'update, bad': 1501}
+        self.said = list(
+            repeats.lines(
+                line(
+                    0,
+                    f'Edge decision (enforce) for server {BOOTED}',
+                    level='INFO',
+                )
+            )
+        )
+        self.samples = [
+            soak.Sample(
+                '--origin=paris',
+                'shown',
+                agreement.Explanation(refusal='too far'),
+                agreement.Outcome(None, 'No valid host: too far'),
+            )
+        ]
+
+    def broken(self, stock_pct=None, minutes=15.0):
+        points = {
+            name: [
+                (at_s, first_kb if at_s < 500 else last_kb)
+                for at_s in range(0, int(60 * minutes), 10)
+            ]
+            for name, (first_kb, last_kb) in self.memory_kb.items()
+        }
+        ours = {self.OURS: points.pop(self.OURS)}
+        tally = hour.Tally()
+        tally.counts = {
+            kind: collections.Counter(done=count)
+            for kind, count in self.done.items()
+        }
+        return soak.Result(
+            minutes,
+            False,
+            tally,
+            mock.Mock(points=points),
+            ours,
+            [],
+            self.said,
+            mock.Mock(samples=self.samples),
+        ).broken(stock_pct or {})
+
+    def assert_broken(self, words, **more):
+        (sentence,) = self.broken(**more)
+        self.assertIn(words, sentence)
+
+    def test_kept(self):
+        """What neither grows, repeats nor differs keeps all of them."""
+        self.assertEqual([], self.broken({'nova-scheduler': 0.0}))
+
+    def test_agent(self):
+        """The agent may not grow by 5 %."""
+        self.memory_kb['agent'] = (40_000, 42_000)
+        self.assert_broken('agent grew by 5.0 %')
+
+    def test_ours(self):
+        """What is ours of a worker may vary, but not grow by 1 MB."""
+        self.memory_kb[self.OURS] = (80, 1000)
+        self.assertEqual([], self.broken())
+        self.memory_kb[self.OURS] = (80, 1200)
+        self.assert_broken('ours grew by 1.09 MB')
+
+    def test_worker(self):
+        """A worker may grow as those of stock Nova do, and 5 points more."""
+        self.memory_kb['nova-scheduler-2 1'] = (90_000, 98_000)
+        self.assertEqual([], self.broken())
+        self.assertEqual([], self.broken({'nova-scheduler': 5.0}))
+        self.assert_broken('Nova by 3.0 %', stock_pct={'nova-scheduler': 3.0})
+
+    def test_nothing_seen(self):
+        """What nobody has seen was not held: that is said."""
+        self.said.clear()
+        self.assert_broken('no decision was logged')
+
+    def test_nothing_explained(self):
+        """Nor is it where nothing was explained."""
+        self.samples.clear()
+        self.assert_broken('nothing was explained')
+
+    def test_explained_otherwise(self):
+        """A server that came elsewhere than was explained is shown."""
+        self.samples.append(
+            dataclasses.replace(
+                self.samples[0], seen=agreement.Outcome('site-1')
+            )
+        )
+        self.assert_broken('explained otherwise: --origin=paris')
+
+    def test_no_growth(self):
+        """A part of which nobody knows whether it grew is named."""
+        self.memory_kb[self.OURS] = (0, 0)
+        with mock.patch.object(soak.growth, 'growth', return_value=None):
+            self.assertEqual(
+                {
+                    f'nobody knows by how much {it} grew'
+                    for it in self.memory_kb
+                },
+                set(self.broken()),
+            )
+            self.done = {'boot': 80, 'update, plain': 1000}
+            self.assertEqual([], self.broken(minutes=2.0))
+
+    def test_little_work(self):
+        """Four fifths of the work have to be done."""
+        self.done['update, bad'] = 0
+        self.assert_broken('update: 5999 in place of 6000 or more')
 
 
 class HourTest(base.TestCase):

@@ -33,6 +33,10 @@ from edge_filters.latency import sample
 from edge_filters.origins import prefixes
 from edge_filters.origins import request
 
+# How large a file may be: twice a million prefixes. While it is read it takes
+# up to 35 times as much of memory.
+MAX_BYTES = 64 * 1024 * 1024
+
 META = 'meta'
 NETWORK_MAP = 'network-map'
 COST_MAP = 'cost-map'

@@ -20,16 +20,13 @@ LOG = logging.getLogger(__name__)
 
 LOOK_INTERVAL_S = 5
 
-# How large a file may be: twice a million prefixes. While it is read it takes
-# up to thirty times as much of memory.
-MAX_BYTES = 64 * 1024 * 1024
-
 # When a file was written, or its rights, its size, and which file it is; None:
 # there is none.
 _Look = tuple[int, int, int, int] | None
 
-# What there is to say: with what content of a file, at what level.
-_Complaints = collections.abc.Mapping[tuple[str, int], int]
+# By what is wrong, with what content of a file: at what level that is said,
+# and how.
+_Complaints = collections.abc.Mapping[tuple[str, int], tuple[int, str]]
 
 
 class MapFiles:
@@ -96,17 +93,17 @@ class MapFiles:
 
     def read(self) -> None:
         """Read the files if they have changed since they were read last."""
-        try:
-            self._read()
-        except Exception as error:
-            if self._warnings.is_due(type(error).__name__):
-                LOG.exception('The map files stay as they were')
+        # At each look: what was not due to be said may be now.
+        for step in (self._read, self._complain):
+            try:
+                step()
+            except Exception as error:
+                if self._warnings.is_due(type(error).__name__):
+                    LOG.exception('The map files stay as they were')
 
     def _read(self) -> None:
         seen = {path: _look(path) for path in self.paths}
         if seen == self._seen:
-            # What was not due may be now.
-            self._complain()
             return
         contents = {path: _content(path) for path in self.paths}
         if seen != {path: _look(path) for path in self.paths}:
@@ -153,8 +150,8 @@ class MapFiles:
             else 'It is left out until it is repaired'
         )
         self._broken = {
-            (f'Map file {what}. {consequence}', content): logging.WARNING
-            for what, content in broken.values()
+            it: (logging.WARNING, f'Map file {it[0]}. {consequence}')
+            for it in broken.values()
         }
         if not is_kept and (documents or self._in_use):
             maps = map_file.merge(documents)
@@ -162,7 +159,6 @@ class MapFiles:
             self._current = maps
             self._skipped = _skipped(maps)
             _say_read(maps)
-        self._complain()
 
     def _complain(self) -> None:
         """Say what is wrong, once for each content.
@@ -172,9 +168,9 @@ class MapFiles:
         """
         complaints = {**self._broken, **self._skipped}
         self._said &= complaints.keys()
-        for complaint, level in complaints.items():
-            text, _ = complaint
-            if complaint not in self._said and self._warnings.is_due(text):
+        for complaint, (level, text) in complaints.items():
+            what, _ = complaint
+            if complaint not in self._said and self._warnings.is_due(what):
                 self._said.add(complaint)
                 LOG.log(level, '%s.', text)
 
@@ -198,15 +194,12 @@ def _say_read(maps: map_file.MapFile) -> None:
 
 def _skipped(maps: map_file.MapFile) -> _Complaints:
     """Return what of maps is left out."""
-    complaints = {
-        (str(problem), 0): logging.WARNING for problem in maps.problems
-    }
+    said = [(logging.WARNING, str(problem)) for problem in maps.problems]
     if maps.more_problems:
         more = f'{maps.more_problems} more problems are in the map files'
-        complaints[more, 0] = logging.INFO
-    return complaints | {
-        (text, 0): level for level, text in maps.prefix_table.complaints()
-    }
+        said.append((logging.INFO, more))
+    said += maps.prefix_table.complaints()
+    return {(text, 0): (level, text) for level, text in said}
 
 
 def _look(path: str) -> _Look:
@@ -231,8 +224,9 @@ def _content(path: str) -> bytes | OSError:
             # What is no regular file may never end.
             if not stat.S_ISREG(status.st_mode):
                 return OSError('it is no regular file')
-            if status.st_size > MAX_BYTES:
-                return OSError(f'it has more than {MAX_BYTES // 1024**2} MiB')
+            if status.st_size > map_file.MAX_BYTES:
+                limit = map_file.MAX_BYTES // 1024**2
+                return OSError(f'it has more than {limit} MiB')
             # If it grows now it is read again.
             return file.read(status.st_size)
     except OSError as error:

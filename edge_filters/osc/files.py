@@ -23,9 +23,6 @@ from edge_filters.osc import table
 
 LOG = logging.getLogger(__name__)
 
-# How many bytes of a file are read: much more than a million figures take.
-MAX_BYTES = 256 * 1024 * 1024
-
 
 @dataclasses.dataclass(frozen=True)
 class Files:
@@ -116,8 +113,8 @@ def check(path: str) -> None:
     there = os.stat(path)
     if not stat.S_ISREG(there.st_mode):
         raise OSError('it is no regular file')
-    if there.st_size > MAX_BYTES:
-        raise OSError(f'it has more than {MAX_BYTES // 1024**2} MiB')
+    if there.st_size > map_file.MAX_BYTES:
+        raise OSError(f'it has more than {map_file.MAX_BYTES // 1024**2} MiB')
 
 
 def parse_maps(

@@ -152,7 +152,7 @@ class ReadTest(MapFilesTest):
         """A file that no memory may hold is not read; the others are."""
         self.write(costs(4000), self.other)
         with open(self.path, 'wb') as file:
-            file.truncate(map_files.MAX_BYTES + 1)
+            file.truncate(map_files.map_file.MAX_BYTES + 1)
         tracemalloc.start()
         self.addCleanup(tracemalloc.stop)
         self.files.read()
@@ -271,14 +271,27 @@ class BrokenTest(MapFilesTest):
         """What is still so when it may be said again is said then."""
         clock = mock.Mock(return_value=0.0)
         self.patch(self.files, '_warnings', ratelimit.RateLimit(clock))
-        for text in ('nonsense', costs(5000), 'nonsense'):
-            self.write(text)
-            self.files.read()
-        self.said()
-        for now_s, said in ((599.0, 0), (600.0, 1), (1200.0, 0)):
-            clock.return_value = now_s
-            self.files.read()
-            self.assertEqual(said, len(self.said()), now_s)
+        large = '[]' + 200 * ' '
+        self.patch(map_files.map_file, 'MAX_BYTES', 150)
+        for start_s, text in ((0.0, 'nonsense'), (10000.0, large)):
+            clock.return_value = start_s
+            for it in (text, costs(5000), text):
+                self.write(it)
+                self.files.read()
+            self.said()
+            for past_s, said in ((599.0, 0), (600.0, 1), (1200.0, 0)):
+                clock.return_value = start_s + past_s
+                self.files.read()
+                self.assertEqual(said, len(self.said()), (text, past_s))
+
+    def test_other_consequence(self):
+        """What one broken file does to others does not repeat the line."""
+        self.write('nonsense')
+        files = map_files.MapFiles([self.path, self.other])
+        files.read()
+        self.write('nonsense', self.other)
+        files.read()
+        self.assertEqual(1, self.log.output.count('maps.json is not JSON'))
 
     def test_repaired(self):
         """Once it is repaired all files count as they are then."""

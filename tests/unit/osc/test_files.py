@@ -12,6 +12,7 @@ from osc_lib import exceptions
 from edge_filters import cloud
 from edge_filters.latency import sample
 from edge_filters.latency import sample_format
+from edge_filters.origins import map_file
 from edge_filters.osc import check_maps
 from edge_filters.osc import export
 from edge_filters.osc import figure_table
@@ -261,12 +262,12 @@ class ReadTest(FilesTestCase):
         os.mkfifo(fifo)
         large = self.directory / 'large'
         large.touch()
-        os.truncate(large, files.MAX_BYTES + 1)
+        os.truncate(large, map_file.MAX_BYTES + 1)
         for path, why in (
             (fifo, 'it is no regular file'),
             ('/dev/zero', 'it is no regular file'),
             (str(self.directory), 'it is no regular file'),
-            (str(large), 'it has more than 256 MiB'),
+            (str(large), 'it has more than 64 MiB'),
         ):
             text = f'{path} cannot be read: {why}; give '
             error = self.assertRaises(

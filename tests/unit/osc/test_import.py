@@ -422,6 +422,17 @@ class ToMapFileTest(ImportTestCase):
         """Return what the map file says."""
         return map_file.parse([('maps', self.map_file.read_bytes())])
 
+    def test_too_large(self):
+        """What Nova would not read is not written."""
+        self.to(SITES)
+        before = self.map_file.read_bytes()
+        self.patch(map_file, 'MAX_BYTES', max(len(before), len(FIGURES)))
+        error = self.assertRaises(exceptions.CommandError, self.to, FIGURES)
+        self.assertIn(
+            'would have more than 0 MiB, and not be read', str(error)
+        )
+        self.assertEqual(before, self.map_file.read_bytes())
+
     def test_new(self):
         """Figures and prefixes make a map file; no cloud is asked."""
         rows = self.to(FIGURES)

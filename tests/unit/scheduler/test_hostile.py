@@ -27,8 +27,9 @@ AGGREGATES = st.tuples(
     st.lists(st.sampled_from(HOSTS), max_size=4, unique=True),
 )
 
-# Of one request, in the log.
-_LINES = 6
+# Of one request, in the log: of a move what is wrong with five of its hints
+# and five of its addresses, with its origin and its budget, and a few more.
+_LINES = 16
 NAMES = st.text(max_size=99) | st.sampled_from(
     (*origins_request.VOCABULARY, 'EDGE:Origin ', 'edge:\nINFO forged')
 )

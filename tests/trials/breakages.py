@@ -106,12 +106,13 @@ class SiteDown(Fault):
                 service['host'] in trial.cloud.hosts[SITE]
                 and service['forced_down'] != is_down
             ):
-                trial.cloud.call(
+                call = trial.cloud.call(
                     'PUT',
                     'compute',
                     f'/os-services/{service["id"]}',
                     {'forced_down': is_down},
                 )
+                load.done(call)
 
 
 class AggregateGone(Fault):
@@ -127,7 +128,8 @@ class AggregateGone(Fault):
             path = f'/os-aggregates/{cloud.sites[SITE]}'
             sent = time.time()
             shown = load.done(cloud.call('GET', 'compute', path))
-            self._kept.write_text(json.dumps(shown.body['aggregate']))
+            kept = json.dumps(shown.body['aggregate'])
+            _replace(self._kept, kept.encode())
             for host in cloud.hosts[SITE]:
                 _act(cloud, path, {'remove_host': {'host': host}})
             load.done(cloud.call('DELETE', 'compute', path))
@@ -160,14 +162,14 @@ class AggregateGone(Fault):
 
 
 class Rubbish(Fault):
-    """The map file is overwritten, and then replaced, by what is no map.
+    """The map file is overwritten, or replaced, by what is no map.
 
-    Other rubbish in each run. The schedulers look at it every five seconds,
-    so that each of them finds both.
+    By turns, and other rubbish in each run, until the last boot. The
+    schedulers look at it every five seconds.
     """
 
     name = 'map-file'
-    down_s = 12.0
+    down_s = 8.0
     origin = MAPPED
     kinds = (
         b'\x00\xff\xfe\x80' * 1000,
@@ -179,13 +181,11 @@ class Rubbish(Fault):
     )
 
     def break_(self, trial):
-        first, second = (
-            self.kinds[(2 * trial.run + number) % len(self.kinds)]
-            for number in (0, 1)
-        )
-        MAP.write_bytes(first)
-        time.sleep(self.down_s / 2)
-        _replace_map(second)
+        rubbish = self.kinds[trial.run % len(self.kinds)]
+        if trial.run % 2:
+            _replace(MAP, rubbish)
+        else:
+            MAP.write_bytes(rubbish)
 
     def mend(self, trial):
         write_map()
@@ -194,7 +194,8 @@ class Rubbish(Fault):
 def write_map():
     """Write the map file as it should be."""
     cost_map = {MAPPED: {MAP_SITE: MAPPED_MS * 1000}}
-    _replace_map(
+    _replace(
+        MAP,
         json.dumps(
             [
                 {
@@ -207,14 +208,14 @@ def write_map():
                     'cost-map': cost_map,
                 }
             ]
-        ).encode()
+        ).encode(),
     )
 
 
-def _replace_map(content):
-    new = MAP.with_suffix('.new')
+def _replace(path, content):
+    new = path.with_suffix('.new')
     new.write_bytes(content)
-    os.replace(new, MAP)
+    os.replace(new, path)
 
 
 def _aggregate(cloud):

@@ -34,7 +34,7 @@ class Decision:
 
 @dataclasses.dataclass
 class Said:
-    """What all schedulers said of one trial.
+    """What all schedulers, and nova-api, said of one trial.
 
     :ivar decisions: by server
     :ivar complaints: of ours, from WARNING on, as they were said
@@ -52,7 +52,8 @@ def ends():
     """Return how long each log is now, by its path."""
     return {
         path: path.stat().st_size
-        for path in sorted(base.LOGS.glob('nova-scheduler-*.log'))
+        for pattern in ('nova-scheduler-*.log', 'nova-api.log')
+        for path in sorted(base.LOGS.glob(pattern))
     }
 
 

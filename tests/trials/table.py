@@ -9,6 +9,7 @@ prints them side by side, as a table for the documentation. Exits with 1 if
 there is more of something than with stock Nova.
 """
 
+import collections
 import json
 import pathlib
 import statistics
@@ -41,6 +42,10 @@ _OWN = ('outside', 'stale', 'unlearned', 'unmapped', 'per_minute')
 COMPARED = ('mute', 'stuck', 'lost', 'leaked', 'left_over', 'undeletable')
 # A message that tells of a change is lost with it.
 _LOSES_MESSAGES = 'broker'
+# Nova sets those on their way to ERROR without a word.
+_MUTES = 'computes'
+# What there has to be to count anything.
+_LEAST_PER_MINUTE = 450
 
 
 def median(values):
@@ -111,7 +116,7 @@ def more(ours, stock):
         for fault in faults(ours)
         for mine, others in [(medians(ours, fault), medians(stock, fault))]
         for name in COMPARED
-        if others[name] is None or mine[name] > others[name]
+        if None in (mine[name], others[name]) or mine[name] > others[name]
     ]
 
 
@@ -122,13 +127,25 @@ def broken_rules(results):
         where = f'Run {it["run"] + 1}, {it["fault"]}'
         if 'failed' in it:
             sentences.append(f'{where}: the trial failed: {it["failed"]}.')
-        elif results['edge_filters']:
+            continue
+        if it['recovery_s'] is None:
+            sentences.append(f'{where}: it did not recover.')
+        if it['fault'] == 'none' and (
+            2 * it['active'] < results['boots']
+            or it['per_minute'] < _LEAST_PER_MINUTE
+        ):
+            sentences.append(
+                f'{where}: {it["active"]} servers and {it["per_minute"]} '
+                'updates a minute are too few.'
+            )
+        mute = 'mute_unplaced' if it['fault'] == _MUTES else 'mute'
+        if results['edge_filters']:
             sentences += [
                 f'{where}: {it[name]} {what}.'
                 for name, what in (
                     ('outside', 'servers are outside of their budgets'),
                     ('stale', 'servers are where they were near before'),
-                    ('mute_unplaced', 'servers are in ERROR without a reason'),
+                    (mute, 'servers are in ERROR without a reason'),
                     ('unmapped', 'servers miss what the map file said'),
                     ('failures', 'tracebacks lead through edge_filters'),
                 )
@@ -160,10 +177,27 @@ def _grid(head, rows):
     return '\n'.join([rule, body[0], rule, *body[1:], rule])
 
 
+def unlike(ours, stock):
+    """Return a sentence if the two cannot be compared."""
+
+    def runs(results):
+        return collections.Counter(
+            it['fault'] for it in results['trials'] if 'failed' not in it
+        )
+
+    if (ours['edge_filters'], stock['edge_filters']) != (True, False):
+        return ['Give the file of edge-filters, and then that of stock Nova.']
+    if (ours['boots'], runs(ours)) != (stock['boots'], runs(stock)):
+        return [
+            'The two have other faults, or other numbers of runs or boots.'
+        ]
+    return []
+
+
 def main(paths):
     ours, stock = (json.loads(pathlib.Path(it).read_text()) for it in paths)
     print(compared(ours, stock))
-    sentences = more(ours, stock)
+    sentences = unlike(ours, stock) + more(ours, stock)
     for sentence in sentences:
         print(sentence)
     return 1 if sentences else 0

@@ -55,7 +55,10 @@ def growth(points, settled_s):
     )
     slope, _ = statistics.linear_regression(*zip(*later, strict=True))
     return Growth(
-        first / 1024, last / 1024, 100 * (last / first - 1), slope * MINUTE_S
+        first / 1024,
+        last / 1024,
+        100 * (last / first - 1) if first else 0.0,
+        slope * MINUTE_S,
     )
 
 

@@ -199,13 +199,19 @@ class RulesTest(base.TestCase):
 
     def setUp(self):
         super().setUp()
+        self.outcome = 'done'
         self.memory_kb = {
             'nova-scheduler-1 1': (90_000, 90_000),
             'nova-scheduler-2 1': (90_000, 90_000),
             'agent': (40_000, 40_000),
             self.OURS: (80, 80),
         }
-        self.done = {'boot': 600, 'update, plain': 5999, 'update, bad': 1501}
+        self.done = {
+            'boot': 600,
+            'resize': 75,
+            'update, plain': 5999,
+            'update, bad': 1501,
+        }
         self.said = list(
             repeats.lines(
                 line(
@@ -215,7 +221,7 @@ class RulesTest(base.TestCase):
                 )
             )
         )
-        self.samples = [
+        self.samples = 15 * [
             soak.Sample(
                 '--origin=paris',
                 'shown',
@@ -235,7 +241,7 @@ class RulesTest(base.TestCase):
         ours = {self.OURS: points.pop(self.OURS)}
         tally = hour.Tally()
         tally.counts = {
-            kind: collections.Counter(done=count)
+            kind: collections.Counter({self.outcome: count})
             for kind, count in self.done.items()
         }
         return soak.Result(
@@ -263,11 +269,11 @@ class RulesTest(base.TestCase):
         self.assert_broken('agent grew by 5.0 %')
 
     def test_ours(self):
-        """What is ours of a worker may vary, but not grow by 1 MB."""
-        self.memory_kb[self.OURS] = (80, 1000)
+        """What is ours of a worker may vary, but not grow by 0.2 MB."""
+        self.memory_kb[self.OURS] = (80, 240)
         self.assertEqual([], self.broken())
-        self.memory_kb[self.OURS] = (80, 1200)
-        self.assert_broken('ours grew by 1.09 MB')
+        self.memory_kb[self.OURS] = (80, 300)
+        self.assert_broken('ours grew by 0.21 MB')
 
     def test_worker(self):
         """A worker may grow as those of stock Nova do, and 5 points more."""
@@ -282,9 +288,9 @@ class RulesTest(base.TestCase):
         self.assert_broken('no decision was logged')
 
     def test_nothing_explained(self):
-        """Nor is it where nothing was explained."""
-        self.samples.clear()
-        self.assert_broken('nothing was explained')
+        """Nor is it where little was explained."""
+        del self.samples[1:]
+        self.assert_broken('sample: 1 in place of 15 or more')
 
     def test_explained_otherwise(self):
         """A server that came elsewhere than was explained is shown."""
@@ -306,13 +312,18 @@ class RulesTest(base.TestCase):
                 },
                 set(self.broken()),
             )
-            self.done = {'boot': 80, 'update, plain': 1000}
+            self.done = {'boot': 80, 'shelve': 10, 'update, plain': 1000}
             self.assertEqual([], self.broken(minutes=2.0))
 
     def test_little_work(self):
         """Four fifths of the work have to be done."""
         self.done['update, bad'] = 0
         self.assert_broken('update: 5999 in place of 6000 or more')
+
+    def test_refused_work(self):
+        """What the cloud did not do was not done."""
+        self.outcome = 503
+        self.assertEqual(3, len(self.broken()))
 
 
 class HourTest(base.TestCase):

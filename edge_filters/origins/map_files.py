@@ -217,10 +217,8 @@ def _look(path: str) -> _Look:
 
 def _content(path: str) -> bytes | OSError:
     try:
-        # To open a pipe would wait for who writes into it.
-        handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-        with open(handle, 'rb') as file:
-            status = os.fstat(handle)
+        with open(path, 'rb', opener=_open) as file:
+            status = os.fstat(file.fileno())
             # What is no regular file may never end.
             if not stat.S_ISREG(status.st_mode):
                 return OSError('it is no regular file')
@@ -233,3 +231,8 @@ def _content(path: str) -> bytes | OSError:
         return error
     except ValueError as error:
         return OSError(str(error))
+
+
+def _open(path: str, flags: int) -> int:
+    # To open a pipe would wait for who writes into it.
+    return os.open(path, flags | os.O_NONBLOCK)

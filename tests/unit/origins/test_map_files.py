@@ -148,6 +148,14 @@ class ReadTest(MapFilesTest):
             self.said(),
         )
 
+    def test_descriptors(self):
+        """What is read every few seconds leaves nothing open."""
+        os.mkdir(self.path)
+        os.mkfifo(self.other)
+        before = os.listdir('/proc/self/fd')
+        self.files.read()
+        self.assertEqual(before, os.listdir('/proc/self/fd'))
+
     def test_too_large(self):
         """A file that no memory may hold is not read; the others are."""
         self.write(costs(4000), self.other)

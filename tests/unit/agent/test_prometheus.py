@@ -609,15 +609,19 @@ class ServersTest(PrometheusBase):
             prometheus_timeout_s=0.03,
         )
         self.useFixture(fixtures.MockPatchObject(prometheus, '_WAIT_S', 0.005))
-        for _ in range(12):
+        # On a busy machine some of them end before their answer begins.
+        for _ in range(100):
+            self.repeat()
             self.assertEqual([], list(driver.measure(60.0, self.stop)))
-        self.assertEqual(
-            8,
-            sum(it.name == 'edge-prometheus' for it in threading.enumerate()),
-        )
-        self.repeat()
-        driver.measure(60.0, self.stop)
-        self.assertIn('8 answers before have not ended', self.log.output)
+            threads = [
+                it
+                for it in threading.enumerate()
+                if it.name == 'edge-prometheus'
+            ]
+            self.assertLessEqual(len(threads), 8)
+            if '8 answers before have not ended' in self.log.output:
+                return
+        self.fail('It asks on and on')
 
     def test_abandoned(self):
         """Who is not waited for ends with the next part of the answer."""

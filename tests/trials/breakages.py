@@ -101,18 +101,20 @@ class SiteDown(Fault):
         call = trial.cloud.call(
             'GET', 'compute', '/os-services?binary=nova-compute'
         )
-        for service in load.done(call).body['services']:
-            if (
-                service['host'] in trial.cloud.hosts[SITE]
-                and service['forced_down'] != is_down
-            ):
-                call = trial.cloud.call(
-                    'PUT',
-                    'compute',
-                    f'/os-services/{service["id"]}',
-                    {'forced_down': is_down},
-                )
-                load.done(call)
+        calls = [
+            trial.cloud.call(
+                'PUT',
+                'compute',
+                f'/os-services/{service["id"]}',
+                {'forced_down': is_down},
+            )
+            for service in load.done(call).body['services']
+            if service['host'] in trial.cloud.hosts[SITE]
+            and service['forced_down'] != is_down
+        ]
+        # One that fails leaves no other host as it was.
+        for call in calls:
+            load.done(call)
 
 
 class AggregateGone(Fault):

@@ -99,7 +99,7 @@ class Trial:
         counts |= {
             'updates': done,
             'updates_refused': refused,
-            'per_minute': round(60 * (done + refused) / lasted_s),
+            'per_minute': round(60 * done / lasted_s),
         }
         counts['unlearned'] = self._count_unlearned()
         self._note_complaints(counts, said)

@@ -162,9 +162,11 @@ def decode(file: str, content: bytes) -> Document:
     """Read one map file as far as it can be broken as a whole.
 
     :param file: its name
-    :raises Broken: if it is not JSON, has none of our members, or a cost map
-        of another metric
+    :raises Broken: if it is too large, is not JSON, has none of our members,
+        or a cost map of another metric
     """
+    if len(content) > MAX_BYTES:
+        raise Broken(file, f'has more than {MAX_BYTES // 1024**2} MiB')
     try:
         text = content.decode('utf-8-sig')
     except UnicodeDecodeError as error:

@@ -24,14 +24,9 @@ def read(
             content = pathlib.Path(path).read_bytes()
             documents.append(map_file.decode(path, content))
         except map_file.Broken as error:
-            found.append(
-                finding.Finding(
-                    'map-file-broken',
-                    path,
-                    f'{error.why}: a nova-scheduler that starts leaves it out',
-                    'mend the file',
-                )
-            )
+            found.append(_broken(path, error.why))
+        except files.NeverReadError as error:
+            found.append(_broken(path, f'cannot be read: {error}'))
         except (OSError, ValueError) as error:
             why = getattr(error, 'strerror', None) or error
             found.append(
@@ -62,3 +57,12 @@ def read(
             )
         )
     return maps, found
+
+
+def _broken(path: str, why: str) -> finding.Finding:
+    return finding.Finding(
+        'map-file-broken',
+        path,
+        f'{why}: a nova-scheduler that starts leaves it out',
+        'mend the file',
+    )

@@ -83,7 +83,7 @@ class Export(command.Command):
             rows = site_rows(world)
             self._write(sites, table.text(site_table.COLUMNS, rows))
         if figures and figures.lower().endswith('.json'):
-            self._write(figures, self._maps(world))
+            self._write(figures, self._maps(figures, world))
         elif figures:
             rows = figure_rows(world)
             self._write(figures, table.text(figure_table.COLUMNS, rows))
@@ -94,7 +94,7 @@ class Export(command.Command):
         else:
             output.write(path, text)
 
-    def _maps(self, world: lookup.World) -> str:
+    def _maps(self, path: str, world: lookup.World) -> str:
         """Return the figures, and prefixes, as a map file."""
         figures: dict[str, dict[str, sample.Sample]] = {}
         aged = 0
@@ -116,7 +116,7 @@ class Export(command.Command):
         map_writer.put_prefixes(objects, world.prefix_table)
         map_writer.put_figures(objects, figures)
         map_writer.put_projects(objects, world.maps.projects)
-        return map_writer.text(objects)
+        return map_writer.text(path, objects)
 
 
 def _sites(

@@ -23,6 +23,13 @@ from edge_filters.osc import table
 
 LOG = logging.getLogger(__name__)
 
+# How many bytes of a file are read: much more than a million figures take.
+MAX_BYTES = 256 * 1024 * 1024
+
+
+class NeverReadError(OSError):
+    """A file that is not read on any machine."""
+
 
 @dataclasses.dataclass(frozen=True)
 class Files:
@@ -108,13 +115,14 @@ def content(path: str) -> bytes:
 def check(path: str) -> None:
     """Raise, unless a file can be read to its end.
 
-    :raises OSError: if it is not there, may never end, or is too large
+    :raises NeverReadError: if it may never end, or is too large
+    :raises OSError: if it is not there
     """
     there = os.stat(path)
     if not stat.S_ISREG(there.st_mode):
-        raise OSError('it is no regular file')
-    if there.st_size > map_file.MAX_BYTES:
-        raise OSError(f'it has more than {map_file.MAX_BYTES // 1024**2} MiB')
+        raise NeverReadError('it is no regular file')
+    if there.st_size > MAX_BYTES:
+        raise NeverReadError(f'it has more than {MAX_BYTES // 1024**2} MiB')
 
 
 def parse_maps(

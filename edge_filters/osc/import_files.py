@@ -166,15 +166,10 @@ class Import(command.Lister):
             *(('', it, f'set prefixes: {networks[it]}') for it in networks),
             *(('', it, 'set the origins of the project') for it in projects),
         ]
-        text = map_writer.text(objects)
-        if len(text.encode()) > map_file.MAX_BYTES:
-            raise exceptions.CommandError(
-                f'{path} would have more than '
-                f'{map_file.MAX_BYTES // 1024**2} MiB, and not be read; give '
-                'another file for some of it'
-            )
-        if rows and not parsed_args.dry_run:
-            output.write(path, text, read)
+        if rows:
+            text = map_writer.text(path, objects)
+            if not parsed_args.dry_run:
+                output.write(path, text, read)
         result = _WOULD_BE if parsed_args.dry_run else _DONE
         return [(*row, result) for row in rows]
 

@@ -58,11 +58,25 @@ def objects_of(file: str, content: bytes) -> list[_Object]:
     return objects if isinstance(objects, list) else [objects]
 
 
-def text(objects: list[_Object]) -> str:
-    """Return a map file."""
-    return (
-        json.dumps(objects[0] if len(objects) == 1 else objects, indent=1)
-        + '\n'
+def text(file: str, objects: list[_Object]) -> str:
+    """Return what is written into a map file, a name a line if that fits.
+
+    :raises osc_lib.exceptions.CommandError: if it would be too large to be
+        read
+    """
+    document = objects[0] if len(objects) == 1 else objects
+    for layout in (
+        json.JSONEncoder(indent=1),
+        json.JSONEncoder(separators=(',', ':')),
+    ):
+        # It is ASCII.
+        written = layout.encode(document) + '\n'
+        if len(written) <= map_file.MAX_BYTES:
+            return written
+    limit = map_file.MAX_BYTES // 1024**2
+    raise exceptions.CommandError(
+        f'{file} would have more than {limit} MiB, and not be read; put some '
+        'of it into another file, or figures into CSV'
     )
 
 

@@ -207,10 +207,10 @@ class CheckTest(base.CommandTestCase):
         path = self.write(
             'nova.conf',
             test_check_config.readme()
-            + f'map_files = {good},{self.folder}/none',
+            + f'map_files = {good},{self.folder}/none,{self.folder}',
         )
         self.assertEqual(
-            ['map-file-not-checked', 'mode-not-enforce'],
+            ['map-file-broken', 'map-file-not-checked', 'mode-not-enforce'],
             self.checks('--config-file', path),
         )
         skipped = self.write('skipped', '{"projects": {"p": [7]}, "x": {}}')
@@ -225,13 +225,13 @@ class CheckTest(base.CommandTestCase):
             self.checks('--config-file', path, *args),
         )
         self.assertEqual(
-            f'Map file {self.folder} cannot be read: it is no regular '
-            'file; give --map-file a file of this machine',
+            f'Map file {self.folder}/none cannot be read: No such file or '
+            'directory; give --map-file a file of this machine',
             self.error(
                 exceptions.CommandError,
                 'check',
                 '--map-file',
-                str(self.folder),
+                f'{self.folder}/none',
             ),
         )
 

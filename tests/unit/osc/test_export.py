@@ -172,6 +172,22 @@ class ExportTest(base.CommandTestCase):
             self.log.output,
         )
 
+    def test_large_map_file(self):
+        """What Nova would not read is not written over what it reads."""
+        before = self.export('figures', 'x.json')
+        self.patch(map_file, 'MAX_BYTES', len(before) - 1)
+        compact = self.export('figures', 'x.json')
+        self.assertEqual(json.loads(before), json.loads(compact))
+        self.patch(map_file, 'MAX_BYTES', len(compact) - 1)
+        path = str(self.file('x.json'))
+        self.assertEqual(
+            f'{path} would have more than 0 MiB, and not be read; put some of '
+            'it into another file, or figures into CSV',
+            self.error(exceptions.CommandError, 'export', '--figures', path),
+        )
+        self.assertEqual(compact, self.file('x.json').read_text())
+        self.export('figures', 'x.csv')
+
     def test_several_aggregates(self):
         """A table has the figures of all; a map file has the worst."""
         for number, rtt in enumerate(('1', '3', '2')):

@@ -262,12 +262,12 @@ class ReadTest(FilesTestCase):
         os.mkfifo(fifo)
         large = self.directory / 'large'
         large.touch()
-        os.truncate(large, map_file.MAX_BYTES + 1)
+        os.truncate(large, files.MAX_BYTES + 1)
         for path, why in (
             (fifo, 'it is no regular file'),
             ('/dev/zero', 'it is no regular file'),
             (str(self.directory), 'it is no regular file'),
-            (str(large), 'it has more than 64 MiB'),
+            (str(large), 'it has more than 256 MiB'),
         ):
             text = f'{path} cannot be read: {why}; give '
             error = self.assertRaises(
@@ -280,6 +280,20 @@ class ReadTest(FilesTestCase):
             self.assertIn(text, str(error))
             _, (found,) = check_maps.read([path])
             self.assertIn(why, found.what)
+            self.assertEqual('map-file-broken', found.check)
+
+    def test_large(self):
+        """A map file may be as large as Nova reads it; a table, larger."""
+        small = '{"projects": {}}'
+        self.patch(map_file, 'MAX_BYTES', len(small))
+        self.assertEqual((), self.read(small, SITES).maps.problems)
+        _, found = check_maps.read([str(self.directory / '0')])
+        self.assertEqual([], found)
+        self.assertEqual(
+            'Map file 0 has more than 0 MiB', self.error(small + ' ')
+        )
+        _, (found,) = check_maps.read([str(self.directory / '0')])
+        self.assertEqual('map-file-broken', found.check)
 
     def test_many_columns(self):
         """Each column takes the same time, however many there are."""

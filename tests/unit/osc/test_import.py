@@ -433,6 +433,15 @@ class ToMapFileTest(ImportTestCase):
         )
         self.assertEqual(before, self.map_file.read_bytes())
 
+    def test_as_large_as_may_be(self):
+        """Nothing is wrong with a file that says all of it already."""
+        self.to(FIGURES)
+        compact = json.dumps(json.loads(self.map_file.read_bytes()))
+        self.map_file.write_text(compact)
+        self.patch(map_file, 'MAX_BYTES', len(compact))
+        self.assertEqual([], self.to(FIGURES))
+        self.assertEqual(compact, self.map_file.read_text())
+
     def test_new(self):
         """Figures and prefixes make a map file; no cloud is asked."""
         rows = self.to(FIGURES)
@@ -614,12 +623,12 @@ class ToMapFileTest(ImportTestCase):
         text = map_writer.text
         for before in ('not there', 'there'):
 
-            def written(objects):
+            def written(file, objects):
                 os.replace(
                     self.file('other', '{"projects": {"a": ["b"]}}'),
                     self.map_file,
                 )
-                return text(objects)
+                return text(file, objects)
 
             self.useFixture(
                 fixtures.MonkeyPatch(
